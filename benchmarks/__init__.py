@@ -1,0 +1,1 @@
+"""What we cost, measured with and without us in turns."""

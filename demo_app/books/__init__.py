@@ -1,0 +1,1 @@
+"""Books, their prices and their reviews."""

@@ -1,0 +1,39 @@
+"""The application. One line of it installs the diagnostics."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_diagnostics import DiagnosticsMiddleware
+
+from demo_app.authors.router import v1 as authors_v1
+from demo_app.authors.router import v2 as authors_v2
+from demo_app.books.router import v1 as books_v1
+from demo_app.books.router import v2 as books_v2
+from demo_app.database import dispose_engines
+from demo_app.errors import AppException, handle_app_exception
+from demo_app.orders.router import v1 as orders_v1
+from demo_app.orders.router import v2 as orders_v2
+from demo_app.reports.router import v1 as reports_v1
+from demo_app.reports.router import v2 as reports_v2
+from demo_app.seed import seed
+from demo_app.users.router import v1 as users_v1
+from demo_app.users.router import v2 as users_v2
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Stock the shop afresh at every start."""
+    await seed()
+    yield
+    await dispose_engines()
+
+
+app = FastAPI(title="The Diagnosed Bookshop", lifespan=lifespan)
+app.add_middleware(DiagnosticsMiddleware)
+app.add_exception_handler(AppException, handle_app_exception)
+
+for router in (authors_v1, books_v1, orders_v1, users_v1, reports_v1):
+    app.include_router(router)
+for router in (authors_v2, books_v2, orders_v2, users_v2, reports_v2):
+    app.include_router(router)

@@ -1,0 +1,1 @@
+"""Hooks into the libraries an application stands on: facts in, no opinions."""

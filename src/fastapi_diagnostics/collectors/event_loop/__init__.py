@@ -1,0 +1,172 @@
+"""Times every callback of the running event loop and finds the lines that hold it.
+
+A step timer stands in for ``call_soon`` and relatives of the loop *instance*; a watchdog thread,
+asleep while no request is in flight, samples what a long step is doing.
+"""
+
+import gc
+import os
+import time
+from asyncio import _get_running_loop
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from fastapi_diagnostics.collectors.event_loop.blocks import LATE, ROUTES, open_loop
+from fastapi_diagnostics.collectors.event_loop.part import LoopPart
+from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
+from fastapi_diagnostics.collectors.event_loop.state import ATTRIBUTE, SETTINGS, LoopState
+from fastapi_diagnostics.collectors.event_loop.timer import PATCHED, patch
+from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
+from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.collectors.times import PART
+from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.record import LoopBlock
+from fastapi_diagnostics.recorder import PARTS_FROM_START, Recorder
+
+NAME: Final = "event loop"
+
+on_late_victims: Callable[[str, tuple[LoopBlock, ...]], object] | None = None
+"""Called on the watchdog's thread with a culprit's record id and all of its blocks, when requests
+that waited became known after it was sealed; at most once for each burst."""
+
+_installed: list[Hooks] = []
+_patched: dict[int, tuple[LoopState, dict[str, Any]]] = {}
+
+
+def configure(threshold_ms: float) -> None:
+    """Set how long a callback may run before it is a block, in milliseconds."""
+    SETTINGS.threshold_s = threshold_ms / 1000
+
+
+def name_routes(name: Callable[[Recorder], str]) -> None:
+    """Set how the route of a request that waits is named; else its method and path are shown."""
+    ROUTES.name = name
+
+
+def install(hooks: Hooks) -> None:
+    """Watch the running loop, if there is one, and every loop that a request runs in later."""
+    if hooks in _installed:
+        return
+    _installed.append(hooks)
+    PARTS_FROM_START[PART] = LoopPart
+    gc.callbacks.append(PAUSES)
+    WATCHDOG.on_turn = _tell_late_victims
+    WATCHDOG.on_drowsy = _has_late_victims
+    hooks.on_undo(_undo)
+    hooks.report(NAME, on=True)
+    watch_running_loop()
+
+
+def watch_running_loop() -> None:
+    """Watch the loop that runs in this thread; about 0.1 µs where it is watched already."""
+    loop = _get_running_loop()
+    try:
+        state = getattr(loop, ATTRIBUTE)
+    except AttributeError:
+        if not _installed:
+            return
+        state = _begin(loop)
+    if state is not None and WATCHDOG.asleep:
+        WATCHDOG.wake(state)
+
+
+def _begin(loop: Any) -> LoopState | None:
+    """Patch a loop at first sight; `None` if it cannot be watched."""
+    if loop is None:
+        _report_off("no asyncio loop runs here (trio is not watched)")
+        return None
+    try:
+        state = LoopState(loop)
+        setattr(loop, ATTRIBUTE, state)
+        made = patch(loop, state)
+        open_loop(state)
+    except (AttributeError, TypeError) as error:
+        _report_off(f"{type(loop).__module__}.{type(loop).__qualname__} refuses: {error}")
+        _give_up(loop)
+        return None
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("event loop patch", error)
+        _give_up(loop)
+        return None
+    for known in [key for key, (old, _) in _patched.items() if _is_over(old)]:
+        _patched.pop(known)
+    _patched[id(loop)] = (state, made)
+    WATCHDOG.watch(state)
+    for hooks in _installed:
+        hooks.report(NAME, on=True)
+    return state
+
+
+def _give_up(loop: Any) -> None:
+    """Take off what was set, and do not try this loop again."""
+    with suppress(AttributeError, TypeError):
+        for name in PATCHED & vars(loop).keys():
+            delattr(loop, name)
+        setattr(loop, ATTRIBUTE, None)
+
+
+def _report_off(why: str) -> None:
+    for hooks in _installed:
+        hooks.report(NAME, on=False, why=why)
+
+
+def _is_over(state: LoopState) -> bool:
+    loop = state.loop()
+    return loop is None or loop.is_closed()
+
+
+def _undo() -> None:
+    PARTS_FROM_START.pop(PART, None)
+    if PAUSES in gc.callbacks:
+        gc.callbacks.remove(PAUSES)
+    for state, made in tuple(_patched.values()):
+        loop = state.loop()
+        if loop is not None:
+            _restore(loop, made)
+    _patched.clear()
+    _installed.clear()
+    LATE.forget()
+    WATCHDOG.end()
+
+
+def _restore(loop: Any, made: dict[str, Any]) -> None:
+    """Take our instance attributes off, unless somebody has wrapped them in the meantime."""
+    held = vars(loop)
+    for name, replacement in made.items():
+        if held.get(name) is replacement:
+            delattr(loop, name)
+    held.pop(ATTRIBUTE, None)
+
+
+def _tell_late_victims(now: float) -> None:
+    tell = on_late_victims
+    for record_id, blocks in LATE.settled(now):
+        if tell is not None:
+            tell(record_id, blocks)
+
+
+def _has_late_victims() -> bool:
+    return LATE.pending(time.perf_counter())
+
+
+def _forked() -> None:
+    for state, _ in _patched.values():
+        loop = state.loop()
+        if loop is not None:
+            vars(loop).pop(ATTRIBUTE, None)
+    WATCHDOG.forked()
+    LATE.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+__all__ = [
+    "configure",
+    "install",
+    "name_routes",
+    "on_late_victims",
+    "path_of",
+    "watch_running_loop",
+]

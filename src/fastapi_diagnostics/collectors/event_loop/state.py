@@ -1,0 +1,236 @@
+"""What is known of one event loop at this moment, and of its recent blocks."""
+
+import itertools
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from fastapi_diagnostics.collectors.event_loop.calls import Call
+from fastapi_diagnostics.collectors.event_loop.sampling import Sample
+from fastapi_diagnostics.record import LoopBlock, Victim
+
+Step: TypeAlias = tuple[float, float]
+"""When the running callback began (or its present stretch) and when it was ready; its identity
+tells steps apart."""
+
+ATTRIBUTE: Final = "_fastapi_diagnostics_state"
+"""The instance attribute of a watched loop that leads here."""
+MAX_VICTIMS: Final = 50
+_NEVER: Final = -1.0
+_RESPONDED_PASSES: Final = 2
+_PASSES: Final = 7
+
+
+class Settings:
+    """How long a callback may run; one for the process."""
+
+    __slots__ = ("threshold_s",)
+
+    def __init__(self) -> None:
+        self.threshold_s = 0.05
+
+
+SETTINGS = Settings()
+
+
+class Reading(NamedTuple):
+    """Clocks of a loop's thread at one moment, in seconds; `None` where the system has none.
+
+    Attributes:
+        thread: CPU time of the thread.
+        process: CPU time of the whole process.
+        starved: How long the thread was ready to run and had no CPU.
+    """
+
+    at: float
+    thread: float | None
+    process: float
+    starved: float | None
+
+
+class Watch(NamedTuple):
+    """What the watchdog has seen of one step."""
+
+    step: Step
+    samples: list[Sample]
+    calls: dict[Any, Call]
+
+
+class Opening(NamedTuple):
+    """The callback that was running when its loop was patched, found out about afterwards.
+
+    Attributes:
+        end: When the loop had come to what followed; a little more than its own end.
+    """
+
+    begin: float
+    end: float
+    watch: Watch | None
+    after: Reading
+
+
+class Block:
+    """One stretch of a callback that ran too long.
+
+    Attributes:
+        begin: Reading of the clock, like `end`.
+        stack: User call sites, innermost first, of the line that took most of it.
+        hot: Seconds by file and line.
+        fact: What the culprit's record says; `None` before that was sealed.
+        told: How many victims whoever listens has been told of.
+    """
+
+    __slots__ = (
+        "begin",
+        "call",
+        "culprit_id",
+        "end",
+        "fact",
+        "hot",
+        "id",
+        "kind",
+        "stack",
+        "told",
+        "victims",
+        "written",
+    )
+
+    def __init__(self, culprit_id: str, begin: float, end: float) -> None:
+        self.id = f"{os.getpid():x}-{next(_ids):x}"
+        self.culprit_id = culprit_id
+        self.begin = begin
+        self.end = end
+        self.kind = "unknown"
+        self.call = ""
+        self.written = ""
+        self.stack: tuple[Any, ...] = ()
+        self.hot: dict[tuple[str, int], float] = {}
+        self.victims: dict[str, Victim] = {}
+        self.fact: LoopBlock | None = None
+        self.told = 0
+
+
+_ids = itertools.count(1)
+
+
+class Aftermath:
+    """The turns of the loop right after a block, in which it serves what had to wait.
+
+    Attributes:
+        passes: When each of these turns began.
+        wanted: How many of them count. The first one only, if the culprit's response had gone
+            out: a client that got it may send its next request at once, which did not wait.
+    """
+
+    __slots__ = ("_client", "block", "passes", "wanted")
+
+    def __init__(self, block: Block, client: Any, *, responded: bool) -> None:
+        self.block = block
+        self._client = client
+        self.passes: list[float] = []
+        self.wanted = _RESPONDED_PASSES if responded else _PASSES
+
+    def covers(self, queued: float) -> bool:
+        """Tell whether what was queued then had been ready when the block ended."""
+        return len(self.passes) < self.wanted or queued <= self.passes[self.wanted - 1]
+
+    def is_from(self, client: Any) -> bool:
+        """Tell whether the culprit was asked through this very connection."""
+        return client is not None and client == self._client
+
+
+class LoopState:
+    """The running step of one loop, as the watchdog sees it.
+
+    Attributes:
+        step: `None` while no callback runs.
+        touched: Whether a request ran since the watchdog last looked.
+        watches: What was seen of the latest step that was looked at, and of the one before:
+            the watchdog may come to a new step before the old one has been judged.
+        sampling: Held while a sample is taken and its calls are named.
+        opening: The stretch in which the loop was first seen: that callback was not timed.
+        blocked_until: What was ready before this moment may have waited for a block.
+    """
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = weakref.ref(loop)
+        self.ident = threading.get_ident()
+        self.step: Step | None = None
+        self.touched = True
+        self.watches: tuple[Watch, ...] = ()
+        self.sampling = threading.Lock()
+        self.opening: Opening | None = None
+        self.blocked_until = _NEVER
+        self.blocks: deque[Block] = deque(maxlen=8)
+        self.aftermath: Aftermath | None = None
+        self.readings: deque[Reading] = deque(maxlen=4)
+        self.next_sample = 0.0
+        self._clock_id = _thread_clock(self.ident)
+        self._folder = f"/proc/self/task/{threading.get_native_id()}/"
+        self._files: dict[str, int | None] = {}
+
+    def watch_of(self, step: Step) -> Watch | None:
+        """Find what was seen of a step; `None` if it was not looked at."""
+        return next((watch for watch in self.watches if watch.step is step), None)
+
+    def read(self) -> Reading:
+        """Read the clocks; about 4 µs, from any thread."""
+        return Reading(
+            time.perf_counter(),
+            _clock(self._clock_id),
+            time.process_time(),
+            self._starved(),
+        )
+
+    def note_reading(self) -> None:
+        """Keep a reading, to compare with when a block ends."""
+        self.readings.append(self.read())
+
+    def system_call(self) -> int | None:
+        """Give the number of the system call in which the thread waits; -1 while it computes.
+
+        `None` where the system does not tell.
+        """
+        text = self._file("syscall")
+        if text is None:
+            return None
+        word = text.split(b" ", 1)[0].strip()
+        return int(word) if word.isdigit() else -1
+
+    def close(self) -> None:
+        """Let go of the files; harmless if called twice."""
+        files, self._files = self._files, {"schedstat": None, "syscall": None}
+        for descriptor in files.values():
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def _starved(self) -> float | None:
+        text = self._file("schedstat")
+        return None if text is None else int(text.split()[1]) / 1e9
+
+    def _file(self, name: str) -> bytes | None:
+        try:
+            if name not in self._files:
+                self._files[name] = os.open(self._folder + name, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._files[name]
+            return None if descriptor is None else os.pread(descriptor, 256, 0)
+        except (OSError, AttributeError):  # not Linux, or the thread has ended
+            self._files.setdefault(name, None)
+            return None
+
+
+def _thread_clock(ident: int) -> int | None:
+    get = getattr(time, "pthread_getcpuclockid", None)
+    return None if get is None else get(ident)
+
+
+def _clock(clock_id: int | None) -> float | None:
+    if clock_id is None:
+        return None
+    try:
+        return time.clock_gettime(clock_id)
+    except OSError:
+        return None

@@ -1,0 +1,156 @@
+"""Times every callback of a loop, by standing in for the loop's own ``call_soon`` and relatives.
+
+asyncio's tasks and futures, and uvloop's, look these up as attributes of the loop for each step.
+The request is found through the callback's own context.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from fastapi_diagnostics.collectors.event_loop import blocks, sampling
+from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState
+from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
+from fastapi_diagnostics.collectors.times import PART
+from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.recorder import CURRENT
+
+SOON: Final = ("call_soon", "call_soon_threadsafe")
+PATCHED: Final = frozenset({*SOON, "call_at", "call_later"})
+
+
+def patch(loop: Any, state: LoopState) -> dict[str, Any]:
+    """Set our stand-ins on one loop.
+
+    Returns:
+        What was set, by attribute.
+
+    Raises:
+        AttributeError: The loop takes no attributes.
+        TypeError: Likewise.
+    """
+    timed = _timed(state)
+    made = {name: _soon(loop, getattr(loop, name), timed) for name in SOON}
+    made["call_at"] = _at(loop, loop.call_at, timed)
+    if not isinstance(loop, asyncio.BaseEventLoop):  # whose call_later goes through call_at
+        made["call_later"] = _later(loop.call_later, timed)
+    for name, replacement in made.items():
+        setattr(loop, name, replacement)
+    return made
+
+
+def _timed(state: LoopState) -> Callable[..., Any]:
+    """Make what runs in place of each callback."""
+    clock = time.perf_counter
+    watchdog = WATCHDOG
+    current = CURRENT.get
+
+    def timed(callback: Callable[..., Any], args: tuple[Any, ...], queued: float) -> Any:
+        before = state.step
+        state.step = (clock(), queued)
+        if watchdog.asleep:
+            watchdog.wake_for(state)
+        try:
+            return callback(*args)
+        finally:
+            ended = clock()
+            step = state.step
+            state.step = before
+            recorder = current()
+            if recorder is not None and not recorder.closed:
+                try:
+                    began, ready = step
+                    part = recorder.parts[PART]  # there from the start: PARTS_FROM_START
+                    if recorder.started > began:
+                        began = recorder.started
+                    else:
+                        part.queued += began - ready
+                    spent = ended - began
+                    part.on_loop += spent
+                    state.touched = True
+                    if ready < state.blocked_until:
+                        blocks.note_waits(state, recorder, ready, began)
+                    if spent >= SETTINGS.threshold_s:
+                        blocks.note_block(state, recorder, step, began, ended)
+                        if before is not None:  # a step around this one: count from here
+                            state.step = (ended, ended)
+                except Exception as error:  # noqa: BLE001 - ours, contained
+                    FAULTS.note("event loop", error)
+
+    sampling.OWN_STEP.add(timed.__code__)
+    return timed
+
+
+def _soon(loop: Any, original: Callable[..., Any], timed: Callable[..., Any]) -> Callable[..., Any]:
+    clock = time.perf_counter
+    if loop.get_debug():
+        return _soon_debugged(original, timed)
+
+    def call_soon(callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
+        return original(timed, callback, args, clock(), context=context)
+
+    return call_soon
+
+
+def _soon_debugged(original: Callable[..., Any], timed: Callable[..., Any]) -> Callable[..., Any]:
+    def call_soon(callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
+        if _is_refused(callback):
+            return original(callback, *args, context=context)
+        return original(_Shown(timed, callback, time.perf_counter()), *args, context=context)
+
+    return call_soon
+
+
+def _at(loop: Any, original: Callable[..., Any], timed: Callable[..., Any]) -> Callable[..., Any]:
+    clock = time.perf_counter
+    now = loop.time
+    debug = loop.get_debug()
+
+    def call_at(when: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
+        if debug and _is_refused(callback):
+            return original(when, callback, *args, context=context)
+        due = clock() + when - now()
+        if debug:
+            return original(when, _Shown(timed, callback, due), *args, context=context)
+        return original(when, timed, callback, args, due, context=context)
+
+    return call_at
+
+
+def _later(original: Callable[..., Any], timed: Callable[..., Any]) -> Callable[..., Any]:
+    clock = time.perf_counter
+
+    def call_later(
+        delay: float, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> Any:
+        if callback is timed or type(callback) is _Shown:  # uvloop's call_at goes on through here
+            return original(delay, callback, *args, context=context)
+        return original(delay, timed, callback, args, clock() + delay, context=context)
+
+    return call_later
+
+
+def _is_refused(callback: Any) -> bool:
+    """Tell whether the loop's debug mode raises for it; it has to see what it raises for."""
+    return asyncio.iscoroutine(callback) or asyncio.iscoroutinefunction(callback)
+
+
+class _Shown:
+    """A timed callback that asyncio's debug mode prints like the callback itself."""
+
+    __slots__ = ("__self__", "callback", "queued", "timed")
+
+    def __init__(
+        self, timed: Callable[..., Any], callback: Callable[..., Any], queued: float
+    ) -> None:
+        self.timed = timed
+        self.callback = callback
+        self.queued = queued
+        self.__self__ = getattr(callback, "__self__", None)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.timed(self.callback, args, self.queued)
+
+    def __repr__(self) -> str:
+        return repr(self.callback)

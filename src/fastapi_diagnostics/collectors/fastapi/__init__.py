@@ -1,0 +1,5 @@
+"""FastAPI and Starlette: routes, phases, dependencies, exceptions and refused requests."""
+
+from fastapi_diagnostics.collectors.fastapi.requests import install
+
+__all__ = ["install"]

@@ -1,0 +1,110 @@
+"""Times dependencies by the cache that FastAPI asks before and after each of them.
+
+FastAPI looks a dependency up (``in``), calls it, looks again and stores it (``[k] =``).
+A cache that notes these moments tells who ran and how long, and touches no dependant.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from fastapi_diagnostics.collectors.fastapi.names import callable_name, runs_in_threadpool
+from fastapi_diagnostics.record import DependencyRun
+from fastapi_diagnostics.recorder import Recorder
+
+MAX_EVENTS = 600
+"""Some 200 dependencies of one request; what comes after them is not timed."""
+
+Event = tuple[Literal["found", "absent", "read", "stored"], Any, float]
+
+
+class TimingCache(dict[Any, Any]):
+    """Stands in for the dependency cache of one request and notes when it is used."""
+
+    __slots__ = ("clock", "events")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self.clock = clock
+        self.events: list[Event] = []
+
+    def __bool__(self) -> bool:
+        return True  # FastAPI 0.115 replaces a false cache by one of its own
+
+    def __contains__(self, key: object) -> bool:
+        found = dict.__contains__(self, key)
+        if len(self.events) < MAX_EVENTS:
+            self.events.append(("found" if found else "absent", key, self.clock()))
+        return found
+
+    def __getitem__(self, key: Any) -> Any:
+        if len(self.events) < MAX_EVENTS:
+            self.events.append(("read", key, 0.0))
+        return dict.__getitem__(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if len(self.events) < MAX_EVENTS:
+            self.events.append(("stored", key, 0.0))
+        dict.__setitem__(self, key, value)
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Take over other entries; FastAPI 0.115 updates the cache with itself."""
+        if other is not self:
+            dict.update(self, other, **more)
+
+
+class Solving:
+    """One solving of an endpoint's dependencies.
+
+    Attributes:
+        ended: Reading of the clock; `None` while it runs.
+        failed: Whether it ended with an exception.
+        overrides: ``app.dependency_overrides`` where there are any.
+    """
+
+    __slots__ = ("ended", "events", "failed", "overrides", "started")
+
+    def __init__(self, started: float, events: list[Event], overrides: dict[Any, Any]) -> None:
+        self.started = started
+        self.events = events
+        self.overrides = overrides
+        self.ended: float | None = None
+        self.failed = False
+
+
+def dependency_runs(solving: Solving, recorder: Recorder) -> Iterator[DependencyRun]:
+    """Read the events: which dependency ran from when to when."""
+    events = solving.events
+    kinds = [event[0] for event in events] + ["", ""]
+    before = solving.started
+    position = 0
+    while position < len(events):
+        what, key, at = events[position]
+        following, after = kinds[position + 1], kinds[position + 2]
+        began, ended, step, raised = at, at, 1, False
+        if following == "read":  # found, read, found
+            step = 3
+        elif what == "found":  # use_cache=False, again: only looked up after the call
+            began = before
+        elif following == "stored":  # use_cache=False, for the first time
+            began, step = before, 2
+        elif after == "stored":  # absent, absent, stored
+            ended, step = events[position + 1][2], 3
+        else:
+            ended, raised = solving.ended or at, solving.failed
+        before = ended
+        position += step
+        yield DependencyRun(
+            name=_name(key[0], solving.overrides),
+            started_ms=recorder.ms(began),
+            duration_ms=round((ended - began) * 1000, 3),
+            cached=following == "read",
+            threadpool=runs_in_threadpool(solving.overrides.get(key[0], key[0])),
+            raised=raised,
+        )
+
+
+def _name(original: Any, overrides: dict[Any, Any]) -> str:
+    used = overrides.get(original) if overrides else None
+    if used is None:
+        return callable_name(original)
+    return f"{callable_name(used)} (overrides {callable_name(original)})"

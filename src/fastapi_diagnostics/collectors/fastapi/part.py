@@ -1,0 +1,46 @@
+"""What this collector keeps on a recorder."""
+
+from typing import Any, Self
+
+from fastapi_diagnostics.collectors.fastapi.dependencies import Solving, dependency_runs
+from fastapi_diagnostics.record import Rejection
+from fastapi_diagnostics.recorder import Recorder
+
+NAME = "fastapi"
+MAX_SOLVINGS = 20
+MAX_REJECTIONS = 20
+
+
+class FastAPIPart:
+    """Facts of one request, dropped when its recorder closes.
+
+    Attributes:
+        scope: The scope as the endpoint saw it; a middleware may have copied the outer one.
+        endpoint: What the dependencies were solved for.
+        handled: The exception that a handler is turning into an answer, and its index.
+    """
+
+    __slots__ = ("endpoint", "handled", "rejections", "scope", "solvings")
+
+    def __init__(self) -> None:
+        self.scope: Any = None
+        self.endpoint: Any = None
+        self.handled: tuple[BaseException, int] | None = None
+        self.solvings: list[Solving] = []
+        self.rejections: list[Rejection] = []
+
+    def seal(self, recorder: Recorder) -> dict[str, Any]:
+        """Give the dependencies that ran and the requests that were refused."""
+        fields: dict[str, Any] = {}
+        if self.solvings:
+            fields["dependencies"] = tuple(
+                run for solving in self.solvings for run in dependency_runs(solving, recorder)
+            )
+        if self.rejections:
+            fields["rejections"] = tuple(self.rejections)
+        return fields
+
+    def absorb(self, other: Self, *, exceptions: int) -> None:  # noqa: ARG002 - no indices here
+        """Take over the facts of a recorder that ran inside this one."""
+        self.solvings += other.solvings[: MAX_SOLVINGS - len(self.solvings)]
+        self.rejections += other.rejections[: MAX_REJECTIONS - len(self.rejections)]

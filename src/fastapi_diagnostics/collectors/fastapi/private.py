@@ -1,0 +1,119 @@
+"""The names of FastAPI and Starlette that are read without being promised, and their self-test.
+
+Everything here holds for FastAPI 0.115 to 0.165 and Starlette 0.41 to 1.10.
+Nothing else of this package reads a private name.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import fastapi.routing
+import starlette.middleware.exceptions
+import starlette.routing
+from starlette.applications import Starlette
+from starlette.routing import Router
+
+SOLVE = "solve_dependencies"
+WRAP = "wrap_app_handling_exceptions"
+_SOLVE_KEYWORDS = {"request", "dependant", "dependency_cache", "dependency_overrides_provider"}
+
+
+def solving_fault() -> str:
+    """Tell why the solving of dependencies cannot be watched; empty when it can."""
+    solve = getattr(fastapi.routing, SOLVE, None)
+    if solve is None:
+        return f"this version of FastAPI has no fastapi.routing.{SOLVE}"
+    missing = _SOLVE_KEYWORDS - set(inspect.signature(solve).parameters)
+    if missing:
+        return f"fastapi.routing.{SOLVE} no longer takes {', '.join(sorted(missing))}"
+    return ""
+
+
+def exception_modules() -> tuple[ModuleType, ...]:
+    """List the modules that look up the function in which exceptions become answers."""
+    modules = (fastapi.routing, starlette.routing, starlette.middleware.exceptions)
+    return tuple(module for module in modules if _takes_app_and_connection(module))
+
+
+def effective_route(scope: Mapping[str, Any]) -> Any:
+    """Give what matched: since 0.137 the route as included, which knows its prefixes."""
+    inner = scope.get("fastapi")
+    context = inner.get("effective_route_context") if isinstance(inner, dict) else None
+    if context is None:
+        return scope.get("route")
+    return _as_matched(context)
+
+
+def exception_handlers(scope: Mapping[str, Any]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+    """Give the handlers by class and by status code."""
+    found = scope.get("starlette.exception_handlers")
+    return found if isinstance(found, tuple) else ({}, {})
+
+
+def embeds_body(route: Any) -> bool:
+    """Tell whether the body must be an object keyed by the names of the body parameters."""
+    return bool(getattr(route, "_embed_body_fields", False))
+
+
+def flat_routes(
+    routes: Iterable[Any], prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, str, Any]]:
+    """Walk routes through included routers and mounts.
+
+    Yields:
+        The path of the mounts around, the path of the route below them, and the route as
+        `effective_route` gives it at request time.
+    """
+    if depth > _MAX_DEPTH:
+        return
+    for route in _expanded(routes):
+        inner = inner_routes(route)
+        path = getattr(route, "path", None) or ""
+        if inner is not None:
+            yield from flat_routes(inner, prefix + path, depth + 1)
+        else:
+            yield prefix, path, route
+
+
+_MAX_DEPTH = 8
+
+
+def inner_routes(route: Any) -> Iterable[Any] | None:
+    """Give the routes below a mount or a host; `None` for what has none."""
+    app = getattr(route, "app", None)
+    if hasattr(route, "endpoint") or app is None:
+        return None
+    while not isinstance(app, Router | Starlette) and hasattr(app, "app"):
+        app = app.app  # middleware of the mount
+    return app.routes if isinstance(app, Router | Starlette) else None
+
+
+def _expanded(routes: Iterable[Any]) -> Iterator[Any]:
+    contexts: Callable[..., Iterator[Any]] | None
+    contexts = getattr(fastapi.routing, "iter_route_contexts", None)
+    if contexts is None:  # before 0.137.2
+        for route in routes:
+            included = getattr(route, "effective_route_contexts", None)
+            yield from (_as_matched(one) for one in included()) if included else (route,)
+        return
+    for context in contexts(list(routes)):
+        yield getattr(context, "_effective_route", context)
+
+
+def _as_matched(context: Any) -> Any:
+    """Give the copy with the prefix that the context holds of a plain Starlette route."""
+    return getattr(context, "starlette_route", None) or context
+
+
+def _takes_app_and_connection(module: ModuleType) -> bool:
+    wrap = getattr(module, WRAP, None)
+    if wrap is None:
+        return False
+    required = [
+        parameter
+        for parameter in inspect.signature(wrap).parameters.values()
+        if parameter.default is parameter.empty
+    ]
+    return len(required) == 2  # noqa: PLR2004 - app and connection

@@ -1,0 +1,270 @@
+"""What is known of a request's route, and where the application's own code lies."""
+
+import functools
+import sys
+import weakref
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+from starlette.routing import Mount
+
+from fastapi_diagnostics.callsite import USER_CODE, definition, unwrapped
+from fastapi_diagnostics.collectors.fastapi import private
+from fastapi_diagnostics.collectors.fastapi.names import type_text
+from fastapi_diagnostics.collectors.fastapi.part import NAME, FastAPIPart
+from fastapi_diagnostics.record import Location
+from fastapi_diagnostics.recorder import Recorder
+from fastapi_diagnostics.redaction import redact_path, redact_query_string
+
+_MAX_REMEMBERED = 2048
+
+_LIBRARIES: Final = frozenset(
+    (
+        "aiohttp", "anyio", "ariadne", "asgi_correlation_id", "asyncio", "fastapi", "fastapi_cache",
+        "fastapi_diagnostics", "fastapi_filter", "fastapi_limiter", "fastapi_mail", "fastapi_mcp",
+        "fastapi_pagination", "fastapi_sso", "fastapi_users", "fastapi_users_db_sqlalchemy",
+        "fastapi_utils", "fastcrud", "graphene", "httpx", "jinja2", "logfire", "msgspec",
+        "opentelemetry", "prometheus_client", "prometheus_fastapi_instrumentator", "pydantic",
+        "pydantic_core", "pydantic_settings", "redis", "sentry_sdk", "slowapi", "socketio",
+        "sqladmin", "sqlalchemy", "sqlmodel", "starlette", "starlette_admin", "starlette_context",
+        "starlette_exporter", "strawberry", "tortoise", "typing_extensions", "uvicorn",
+    )
+)  # fmt: skip
+"""Top-level packages whose endpoints and dependencies are nobody's own application."""
+
+
+class _RouteFacts(NamedTuple):
+    endpoint: Location | None
+    response_model: str | None
+
+
+def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what the route of a request is, on the application's thread, at seal time.
+
+    Args:
+        recorder: Of the request.
+        scope: As the middleware got it.
+
+    Returns:
+        The fields ``method``, ``path``, ``query``, ``route``, ``endpoint`` and
+        ``response_model`` of the record.
+    """
+    method = scope.get("method") or "WS"
+    facts = {
+        "method": method,
+        "path": redact_path(scope.get("path", "")),
+        "query": _query(scope, recorder.values),
+    }
+    inner = _innermost(recorder, scope)
+    route = private.effective_route(inner)
+    if route is None:
+        route = _route_of_endpoint(inner)
+    path = _template(route, inner) if route is not None else ""
+    if not path:
+        return facts | {"route": "", "endpoint": None, "response_model": None}
+    known = _route_facts(route, method)
+    return facts | {
+        "route": f"{method} {path}",
+        "endpoint": known.endpoint,
+        "response_model": known.response_model,
+    }
+
+
+def application_files(app: Any) -> tuple[Path, ...]:
+    """Find the application's own packages where none of it lies in the project.
+
+    A container often has the application installed like any library.
+
+    Args:
+        app: The FastAPI or Starlette application.
+
+    Returns:
+        The folders of the top-level packages, or the files of the modules, that hold its
+        endpoints and dependencies; nothing if an endpoint lies below the project root.
+    """
+    routes = [route for _, _, route in private.flat_routes(getattr(app, "routes", ()))]
+    endpoints = [getattr(route, "endpoint", None) for route in routes]
+    if any(_is_in_project(endpoint) for endpoint in endpoints):
+        return ()
+    dependencies = [
+        call for route in routes for call in _dependency_calls(getattr(route, "dependant", None))
+    ]
+    found = [_package_of(function) for function in (*endpoints, *dependencies)]
+    return tuple(dict.fromkeys(path for path in found if path is not None))
+
+
+def shadowed_by(scope: Mapping[str, Any], parameter: str) -> Iterator[tuple[str, Location | None]]:
+    """Find later routes that also match this URL, where they say literally what was a parameter.
+
+    Args:
+        scope: Of the request, as the endpoint saw it.
+        parameter: The path parameter whose value was refused.
+
+    Yields:
+        Such as ``GET /users/me`` and where its endpoint is defined.
+    """
+    current = private.effective_route(scope)
+    method = scope.get("method", "")
+    prefix: str | None = None
+    for mounts, _, route in private.flat_routes(getattr(scope.get("app"), "routes", ())):
+        if prefix is None:
+            if _same(route, current):
+                prefix = mounts
+        elif mounts == prefix and _takes(route, scope) and _literal(route, current, parameter):
+            template = _template(route, scope)
+            yield f"{method} {template}", _endpoint_location(route, method)
+
+
+def _query(scope: Mapping[str, Any], mode: str) -> str:
+    raw = scope.get("query_string", b"")
+    return redact_query_string(raw.decode("latin-1"), mode) if raw else ""
+
+
+def _innermost(recorder: Recorder, scope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the scope as the endpoint saw it; a middleware may have copied the outer one."""
+    part: FastAPIPart | None = recorder.parts.get(NAME)
+    seen: Mapping[str, Any] | None = part.scope if part is not None else None
+    return scope if seen is None else seen
+
+
+def _template(route: Any, scope: Mapping[str, Any]) -> str:
+    """Give the path as it was declared, with the paths of the mounts around it."""
+    root: str = scope.get("root_path", "")
+    mounted = root.removeprefix(scope.get("app_root_path", root))
+    if isinstance(route, Mount):
+        if private.inner_routes(route) is not None:
+            return ""  # nothing below the mount matched
+        return _declared(route, scope) or mounted + "/{path}"
+    own = str(getattr(route, "path", None) or getattr(route, "path_format", ""))
+    return (_declared(route, scope) or mounted + own) if mounted else own
+
+
+def _declared(route: Any, scope: Mapping[str, Any]) -> str:
+    """Look a mounted route up from the outermost router, whose mounts may have parameters."""
+    for prefix, path, candidate in _walk(scope.get("router")):
+        if _same(candidate, route):
+            return prefix + path + ("/{path}" if isinstance(route, Mount) else "")
+    return ""
+
+
+def _route_of_endpoint(scope: Mapping[str, Any]) -> Any:
+    """Find a plain route by its endpoint: Starlette before 1.7 does not name the route."""
+    endpoint = scope.get("endpoint")
+    if endpoint is None:
+        return None
+    for _, _, route in _walk(scope.get("router")):
+        if getattr(route, "endpoint", None) is endpoint:
+            return route
+        if isinstance(route, Mount) and route.app is endpoint:
+            return route
+    return None
+
+
+def _walk(router: Any) -> Iterator[tuple[str, str, Any]]:
+    return private.flat_routes(getattr(router, "routes", ()))
+
+
+def _same(left: Any, right: Any) -> bool:
+    return left is right or (
+        # Routes are compared by identity: equal ones may be declared twice.
+        getattr(left, "original_route", left) is getattr(right, "original_route", right)
+        and getattr(left, "path", None) == getattr(right, "path", None)
+    )
+
+
+def _path_below_mounts(scope: Mapping[str, Any]) -> str:
+    path: str = scope.get("path", "")
+    root = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] or "/" if root and path.startswith(root + "/") else path
+
+
+def _takes(route: Any, scope: Mapping[str, Any]) -> bool:
+    pattern = getattr(route, "path_regex", None)
+    if pattern is None or not pattern.match(_path_below_mounts(scope)):
+        return False
+    methods = getattr(route, "methods", ())  # None takes every method, a websocket route has none
+    if scope["type"] == "websocket":
+        return methods is not None and not methods
+    return methods is None or scope["method"] in methods
+
+
+def _literal(route: Any, current: Any, parameter: str) -> bool:
+    ours = str(getattr(current, "path_format", "")).split("/")
+    theirs = str(getattr(route, "path_format", "")).split("/")
+    place = next((i for i, part in enumerate(ours) if part == f"{{{parameter}}}"), None)
+    return place is not None and place < len(theirs) and "{" not in theirs[place]
+
+
+_remembered: dict[tuple[int, str], tuple[Any, Any, _RouteFacts]] = {}
+
+
+def _route_facts(route: Any, method: str) -> _RouteFacts:
+    """Look up what does not change from request to request; never keeps a route alive."""
+    key = (id(route), method)
+    entry = _remembered.get(key)
+    if entry is not None and entry[0]() is route and entry[1] is USER_CODE.packages:
+        return entry[2]
+    facts = _RouteFacts(_endpoint_location(route, method), _response_model(route))
+    if len(_remembered) >= _MAX_REMEMBERED:
+        _remembered.clear()
+    try:
+        _remembered[key] = (weakref.ref(route), USER_CODE.packages, facts)
+    except TypeError:
+        return facts
+    return facts
+
+
+def _endpoint_location(route: Any, method: str) -> Location | None:
+    endpoint = getattr(route, "endpoint", None)
+    if isinstance(endpoint, type):  # HTTPEndpoint of Starlette
+        endpoint = getattr(endpoint, method.lower(), None)
+    return definition(endpoint)
+
+
+def _response_model(route: Any) -> str | None:
+    if getattr(route, "response_field", None) is None:
+        return None
+    return type_text(getattr(route, "response_model", None))
+
+
+def _dependency_calls(dependant: Any, depth: int = 0) -> Iterator[Any]:
+    for inner in getattr(dependant, "dependencies", ()) if depth < 20 else ():  # noqa: PLR2004
+        yield inner.call
+        yield from _dependency_calls(inner, depth + 1)
+
+
+def _file_of(function: Any) -> str | None:
+    code = getattr(unwrapped(function), "__code__", None)
+    return code.co_filename if code is not None else None
+
+
+def _is_in_project(function: Any) -> bool:
+    file = _file_of(function)
+    # What lies below the root is shown relative to it.
+    return file is not None and not Path(USER_CODE.shown(file)).is_absolute()
+
+
+def _package_of(function: Any) -> Path | None:
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__module__", None) or type(function).__module__
+    top = name.partition(".")[0]
+    if top in _LIBRARIES or top in sys.stdlib_module_names or top == "builtins":
+        return None
+    if top == "__main__":
+        file = _file_of(function)
+        return Path(file) if file else None
+    return _folder(name)
+
+
+def _folder(name: str) -> Path | None:
+    """Give the outermost regular package of a module; a namespace may be shared with others."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        module = sys.modules.get(".".join(parts[:end]))
+        file = getattr(module, "__file__", None)
+        if isinstance(module, ModuleType) and file:
+            return Path(file).parent if hasattr(module, "__path__") else Path(file)
+    return None

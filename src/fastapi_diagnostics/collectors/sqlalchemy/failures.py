@@ -1,0 +1,154 @@
+"""Explains a lazy load that could not run, at the moment the error is made.
+
+Pydantic swallows the error and closed sessions forget: later it could not be explained.
+"""
+
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, Final, Literal, NamedTuple
+from weakref import ref
+
+from fastapi_diagnostics.callsite import Site, caller_sites, frames
+from fastapi_diagnostics.collectors.sqlalchemy.lineage import Lineage
+from fastapi_diagnostics.collectors.sqlalchemy.private import reading_code, state_of
+from fastapi_diagnostics.collectors.sqlalchemy.values import digest_of
+from fastapi_diagnostics.record import LazyLoadFailure, Location, PhaseName
+from fastapi_diagnostics.recorder import Recorder
+
+MAX_FAILURES: Final = 50
+_MAX_DEPTH: Final = 400
+_MAX_CHAIN: Final = 20
+
+Why = Literal["unloaded", "expired", "reloaded"]
+
+
+class Failure(NamedTuple):
+    """One failed load; holds no application object but a weak reference to the error."""
+
+    attribute: str
+    key: str
+    collection: bool | None
+    why: Why
+    run: int | None
+    identity: str | None
+    sites: tuple[Site, ...]
+    phase: PhaseName
+    moment: float
+    error: "ref[BaseException]"
+
+
+def noted_failure(error: BaseException, recorder: Recorder, moment: float) -> Failure | None:
+    """Look up the stack for the attribute that was being read; `None` if there was none."""
+    frame = _reading_frame(sys._getframe(1))  # noqa: SLF001 - the stack is the evidence
+    if frame is None:
+        return None
+    key: str = frame.f_locals["self"].key
+    state = state_of(frame.f_locals["instance"])
+    prop = state.mapper.attrs.get(key)
+    identity = state.key
+    return Failure(
+        attribute=f"{state.mapper.class_.__name__}.{key}",
+        key=key,
+        collection=bool(prop.uselist) if hasattr(prop, "direction") else None,
+        why=_why(state, key),
+        run=state.runid,
+        identity=None if identity is None else digest_of([identity[0].__qualname__, *identity[1]]),
+        sites=caller_sites(frame.f_back, 1)[0],
+        phase=recorder.phase,
+        moment=moment,
+        error=ref(error),
+    )
+
+
+def _reading_frame(frame: FrameType | None) -> FrameType | None:
+    wanted = reading_code()
+    for _ in range(_MAX_DEPTH):
+        if frame is None or frame.f_code is wanted:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def _why(state: Any, key: str) -> Why:
+    if state.expired:
+        return "expired"
+    # A reload brings back the columns and leaves relationships marked as expired.
+    return "reloaded" if key in state.expired_attributes else "unloaded"
+
+
+def sealed_failure(failure: Failure, lineage: Lineage, recorder: Recorder) -> LazyLoadFailure:
+    """Find out what caused it and whether the error surfaced."""
+    cause, where = _cause(failure, lineage)
+    places = frames(failure.sites)
+    return LazyLoadFailure(
+        attribute=failure.attribute,
+        collection=failure.collection,
+        cause=cause,
+        cause_location=where,
+        parent_query=lineage.loader(failure.run),
+        read_at=places[0].location if places else None,
+        phase=failure.phase,
+        exception=_surfaced(failure, recorder),
+    )
+
+
+def _cause(
+    failure: Failure, lineage: Lineage
+) -> tuple[
+    Literal["never-loaded", "expired-by-commit", "refreshed-without-relationship"], Location | None
+]:
+    if failure.why == "unloaded":
+        return "never-loaded", None
+    if failure.why == "reloaded":
+        refreshes = [
+            entry.query.location
+            for entry in lineage.sealed
+            if entry.query.kind == "refresh"
+            and entry.query.parent_key == failure.identity
+            and entry.moment < failure.moment
+        ]
+        if refreshes:
+            return "refreshed-without-relationship", refreshes[-1]
+    endings = [ending for ending in lineage.endings if ending.moment < failure.moment]
+    places = frames(endings[-1].sites) if endings else ()
+    return "expired-by-commit", places[0].location if places else None
+
+
+def _surfaced(failure: Failure, recorder: Recorder) -> int | None:
+    error = failure.error()
+    noted = recorder.noted()
+    if error is not None:
+        for index, seen in enumerate(noted):
+            if any(one is error for one in _within(seen, 0)):
+                return index
+    for index, seen in enumerate(noted):
+        if _names(seen, failure.key):
+            return index
+    return None
+
+
+def _within(error: BaseException, depth: int) -> Iterator[BaseException]:
+    """Walk an exception, what it came of, and the members of groups."""
+    current: BaseException | None = error
+    for _ in range(_MAX_CHAIN):
+        if current is None:
+            return
+        yield current
+        if isinstance(current, BaseExceptionGroup) and depth < _MAX_CHAIN:
+            for member in current.exceptions:
+                yield from _within(member, depth + 1)
+        current = current.__cause__ or current.__context__
+
+
+def _names(error: BaseException, key: str) -> bool:
+    """Recognise pydantic's report of an attribute that raised; the error itself is not in it."""
+    if type(error).__name__ not in {"ResponseValidationError", "ValidationError"}:
+        return False
+    reported = error.errors()  # type: ignore[attr-defined]  # both classes have it
+    return any(
+        entry.get("type") == "get_attribute_error"
+        and entry.get("loc", ("",))[-1] == key
+        and "MissingGreenlet" in str(entry.get("msg", ""))
+        for entry in reported
+    )

@@ -1,0 +1,82 @@
+"""Which statement loaded an object: told by the numbers that the ORM gives to its passes."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from fastapi_diagnostics.callsite import Site
+from fastapi_diagnostics.collectors.sqlalchemy.sealing import Raw
+from fastapi_diagnostics.record import Query
+
+_RELOADS: Final = frozenset({"expired", "refresh", "column"})
+_MAX_RELOADS: Final = 20
+
+
+class Sealed(NamedTuple):
+    """A statement as plain values.
+
+    Attributes:
+        moment: Reading of the clock at its start.
+        mark: The ORM's number right after it.
+        engine: Identity of its dialect, of which each engine has one of its own.
+        run: The number that the ORM had given to the state whose attribute was loaded.
+    """
+
+    query: Query
+    moment: float
+    mark: int
+    engine: int
+    task: int
+    run: int | None
+
+
+class Ending(NamedTuple):
+    """A commit or rollback of a session that expires its objects."""
+
+    moment: float
+    sites: tuple[Site, ...]
+
+
+class Lineage:
+    """The statements of a record in the order of the ORM's numbers.
+
+    Args:
+        sealed: Those that are plain values already, in the order of their execution.
+        raws: Those that are about to be.
+        endings: Commits and rollbacks.
+        dropped_marks: Numbers after the statements that were not kept.
+    """
+
+    def __init__(
+        self,
+        sealed: list[Sealed],
+        raws: list[Raw],
+        endings: list[Ending],
+        dropped_marks: Sequence[int],
+    ) -> None:
+        self.sealed = sealed
+        self.endings = endings
+        self._by_mark = {
+            entry.mark: (entry.query.index, entry.query.kind, entry.run) for entry in sealed
+        } | {raw.mark: (raw.number, raw.facts[0], raw.run) for raw in raws}
+        self._marks = sorted([*self._by_mark, *dropped_marks])
+
+    def loader(self, run: int | None) -> int | None:
+        """Find the statement that loaded the state with this number, past mere reloads of it.
+
+        Returns:
+            Its `Query.index`; `None` if it was loaded outside of this record, or by a statement
+            that was not kept.
+        """
+        for _ in range(_MAX_RELOADS):
+            if run is None:
+                return None
+            position = bisect_left(self._marks, run)
+            entry = self._by_mark.get(self._marks[position - 1]) if position else None
+            if entry is None:
+                return None
+            number, kind, before = entry
+            if kind not in _RELOADS or before is None:
+                return None if kind == "core" else number
+            run = before
+        return None

@@ -1,0 +1,113 @@
+"""The only place that reads private names of SQLAlchemy; they hold in 2.0 and 2.1.
+
+Nothing is imported here: SQLAlchemy is looked up once the application has imported it.
+"""
+
+from types import CodeType
+from typing import Any
+
+
+def misfit() -> str:
+    """Test that every private name is where we read it.
+
+    Returns:
+        What is missing, as a sentence without a full stop; empty when all is well.
+    """
+    from sqlalchemy.orm import context, loading  # noqa: PLC0415 - not before the application
+    from sqlalchemy.orm.mapper import Mapper  # noqa: PLC0415
+    from sqlalchemy.orm.state import InstanceState  # noqa: PLC0415
+    from sqlalchemy.sql.base import Executable  # noqa: PLC0415
+
+    load = getattr(context.QueryContext, "default_load_options", None)
+    # 2.1 put an underscore before the class.
+    state = getattr(context, "_ORMCompileState", None) or getattr(context, "ORMCompileState", None)
+    compiling = getattr(state, "default_compile_options", None)
+    places: tuple[tuple[Any, tuple[str, ...]], ...] = (
+        (loading, ("_new_runid",)),
+        (load, ("_lazy_loaded_from", "_refresh_state", "_is_user_refresh")),
+        (compiling, ("_for_refresh_state", "_current_path", "_only_load_props")),
+        (InstanceState, ("runid", "key", "expired", "expired_attributes")),
+        (Mapper, ("_get_clause", "_primary_key_propkeys")),
+        (Executable, ("_propagate_attrs",)),
+    )
+    missing = (name for owner, names in places for name in names if not hasattr(owner, name))
+    first = next(missing, "")
+    return f"this version of SQLAlchemy has no {first}" if first else ""
+
+
+def new_run_id() -> Any:
+    """Give the function that numbers the ORM's passes over results.
+
+    Each loaded state bears such a number, so that one taken after a statement tells which states
+    were loaded by the statements before it.
+    """
+    from sqlalchemy.orm import loading  # noqa: PLC0415
+
+    return loading._new_runid  # noqa: SLF001
+
+
+def reading_code() -> CodeType:
+    """Give the code that runs when a mapped attribute is read."""
+    from sqlalchemy.orm.attributes import InstrumentedAttribute  # noqa: PLC0415
+
+    return InstrumentedAttribute.__get__.__code__
+
+
+def state_of(instance: Any) -> Any:
+    """Give the ORM's bookkeeping of a mapped object."""
+    from sqlalchemy.orm.attributes import instance_state  # noqa: PLC0415
+
+    return instance_state(instance)
+
+
+def orm_facts(statement: Any, load: Any) -> tuple[str, str | None, bool]:
+    """Tell what the ORM was doing with a statement.
+
+    Args:
+        statement: ``ExecutionContext.invoked_statement``: of this very execution, where
+            ``compiled.compile_state`` may be of an earlier one.
+        load: The load options of this execution; `None` for Core.
+
+    Returns:
+        `Query.kind`, `Query.attribute` and `Query.collection`.
+    """
+    propagated = getattr(statement, "_propagate_attrs", None) or {}
+    if propagated.get("compile_state_plugin") != "orm":
+        return "core", None, False
+    options = getattr(statement, "_compile_options", None)
+    mapper: Any = propagated.get("plugin_subject")
+    entity = mapper.class_.__name__ if hasattr(mapper, "class_") else None
+    if load is None or options is None:
+        return "query", entity, False
+    if getattr(options, "_for_refresh_state", False):
+        return _refresh_facts(load, options)
+    path = getattr(options, "_current_path", ())
+    if len(path) > 1:
+        found = _relationship(path)
+        if found is not None:
+            kind = "lazy" if load._lazy_loaded_from is not None else "eager"  # noqa: SLF001
+            return kind, f"{found.parent.class_.__name__}.{found.key}", bool(found.uselist)
+    return ("get" if _is_get(statement, mapper) else "query"), entity, False
+
+
+def _refresh_facts(load: Any, options: Any) -> tuple[str, str | None, bool]:
+    mapper = load._refresh_state.mapper  # noqa: SLF001
+    name = mapper.class_.__name__
+    keys = getattr(options, "_only_load_props", None) or ()
+    if load._is_user_refresh:  # noqa: SLF001
+        return "refresh", name, False
+    if not keys or mapper._primary_key_propkeys & set(keys):  # noqa: SLF001
+        return "expired", name, False
+    return "column", f"{name}.{','.join(sorted(keys))}", False
+
+
+def _relationship(path: Any) -> Any:
+    return next((part for part in reversed(path.path) if hasattr(part, "direction")), None)
+
+
+def _is_get(statement: Any, mapper: Any) -> bool:
+    """Compare with the condition that ``session.get`` uses; copies of it hash alike."""
+    criteria: tuple[Any, ...] = getattr(statement, "_where_criteria", ())
+    if len(criteria) != 1 or not hasattr(mapper, "_get_clause"):
+        return False
+    return hash(criteria[0]) == hash(mapper._get_clause[0])  # noqa: SLF001

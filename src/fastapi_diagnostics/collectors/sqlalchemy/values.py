@@ -1,0 +1,98 @@
+"""Bound values: held back within bounds on the request's path, digested and previewed later."""
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from fastapi_diagnostics.redaction import is_secret_name, preview, values_digest
+
+MAX_VALUES: Final = 20
+"""Values of one statement that are shown."""
+SMALL_TEXT: Final = 1000
+SMALL_COUNT: Final = 100
+_KEY: Final = secrets.token_bytes(16)
+"""New for every process: digests are compared within a record only."""
+_NAMED = re.compile(r"%\((\w+)\)s|(?<![:\w]):([A-Za-z_]\w*)")
+_WORD = re.compile(r"[A-Za-z_]\w+")
+_SUFFIX = re.compile(r"_\d+(?:_\d+)*$")
+
+
+class Digested(NamedTuple):
+    """What is left of values that were too many or too large to keep."""
+
+    digest: str
+    shown: tuple[str, ...]
+
+
+def held(parameters: Any, *, executemany: bool) -> Any:
+    """Give what may be kept until the end of the request: a reference, or a digest of much."""
+    if executemany:
+        return ()
+    values = parameters.values() if parameters.__class__ is dict else parameters
+    small = len(values) <= SMALL_COUNT
+    for value in values:
+        if value.__class__ in _SIZED and len(value) > SMALL_TEXT:
+            small = False
+            break
+    if small:
+        return parameters
+    return Digested(digest_of(list(values)), (f"<{len(values)} values>",))
+
+
+_SIZED = frozenset({str, bytes, bytearray, memoryview, list, tuple, dict})
+_SIMPLE = frozenset({int, str, float, bool, type(None)})
+
+
+def digest_of(values: Sequence[Any]) -> str:
+    """Digest values so that equal ones are recognised and none can be read back."""
+    for value in values:
+        if value.__class__ not in _SIMPLE:
+            return values_digest(values, _KEY)
+    # One call for the usual values: their ``repr`` tells all of them apart.
+    text = repr(tuple(values)).encode("utf-8", "backslashreplace")
+    return blake2b(text, digest_size=8, key=_KEY).hexdigest()
+
+
+def described(
+    statement: str, parameters: Any, names: Sequence[str] | None, literals: str, mode: str
+) -> tuple[str, tuple[str, ...]]:
+    """Digest and preview bound values in the order of their placeholders.
+
+    Args:
+        statement: As handed to the driver.
+        parameters: As kept by `held`.
+        names: Of the positional values, where SQLAlchemy knows them.
+        literals: Digest of the values that were written out in the statement.
+        mode: ``redacted``, or ``none`` to show nothing.
+    """
+    if parameters.__class__ is Digested:
+        return parameters.digest + literals, parameters.shown if mode != "none" else ()
+    values: Sequence[Any] = parameters
+    if parameters.__class__ is not tuple and isinstance(parameters, Mapping):
+        names = _order(statement)
+        if not set(names) <= parameters.keys():
+            names = tuple(parameters)
+        values = [parameters[name] for name in names]
+    if not values:
+        return literals, ()
+    digest = digest_of(values) + literals
+    if mode == "none":
+        return digest, ()
+    if names is None or len(names) != len(values):
+        names = _names_unknown(statement, len(values))
+    shown = zip(values[:MAX_VALUES], names, strict=False)
+    return digest, tuple(preview(value, name=_SUFFIX.sub("", name)) for value, name in shown)
+
+
+@lru_cache(maxsize=1000)
+def _order(statement: str) -> tuple[str, ...]:
+    return tuple(first or second for first, second in _NAMED.findall(statement[:65536]))
+
+
+def _names_unknown(statement: str, count: int) -> list[str]:
+    """Where no name fits its value, a secret-looking column makes all of them secret."""
+    secret = next((w for w in _WORD.findall(statement[:65536]) if is_secret_name(w)), "")
+    return [secret] * count

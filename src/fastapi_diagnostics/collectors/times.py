@@ -1,0 +1,58 @@
+"""Where the wall time of a request goes: the part to which several collectors add."""
+
+from typing import Any, Final, Self
+
+from fastapi_diagnostics.record import TimeSplit
+from fastapi_diagnostics.recorder import Recorder
+
+PART: Final = "time"
+
+
+class TimePart:
+    """Seconds of one request; `None` where nobody measures them.
+
+    Attributes:
+        on_loop: In callbacks of the event loop, those of tasks it started included.
+        queued: Between the moment a callback was ready and the one at which it ran.
+        threadpool: Of `anyio.to_thread.run_sync`, the wait for a thread included.
+        threadpool_wait: What of that passed before the thread began.
+    """
+
+    __slots__ = ("on_loop", "queued", "threadpool", "threadpool_wait")
+
+    def __init__(self) -> None:
+        self.on_loop: float | None = None
+        self.queued: float | None = None
+        self.threadpool: float | None = None
+        self.threadpool_wait: float = 0.0
+
+    def seal(self, recorder: Recorder) -> dict[str, Any]:
+        """Give the split until now; calls in threads that overlap may exceed the wall time."""
+        known = [self.on_loop, self.queued, self.threadpool]
+        awaiting = None
+        if self.on_loop is not None:
+            wall = recorder.clock() - recorder.started
+            awaiting = max(0.0, wall - sum(part or 0.0 for part in known))
+        return {
+            "time": TimeSplit(
+                on_loop_ms=_ms(self.on_loop),
+                queued_ms=_ms(self.queued),
+                threadpool_ms=_ms(self.threadpool),
+                awaiting_ms=_ms(awaiting),
+            )
+        }
+
+    def absorb(self, other: Self, *, exceptions: int) -> None:  # noqa: ARG002 - of the protocol
+        """Add the times of a recorder that ran inside this one."""
+        self.on_loop = _sum(self.on_loop, other.on_loop)
+        self.queued = _sum(self.queued, other.queued)
+        self.threadpool = _sum(self.threadpool, other.threadpool)
+        self.threadpool_wait += other.threadpool_wait
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None and other is None else (one or 0.0) + (other or 0.0)
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)

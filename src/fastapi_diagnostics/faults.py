@@ -1,0 +1,80 @@
+"""The one place where failures of our own are counted, so that none reaches the application.
+
+A hook, a rule or an output that raises loses its own result and nothing else.
+What raised is shown on the status page.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+_LIMIT = (
+    200  # distinct places; a place is a short name of ours, so this is never reached in practice
+)
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """A place of ours that failed.
+
+    Attributes:
+        where: Such as ``sql.after_cursor_execute`` or ``rule SQL101``.
+        count: Failures since the start of the process.
+        last: Type and text of the latest one, at most 300 characters.
+    """
+
+    where: str
+    count: int
+    last: str
+
+
+class Faults:
+    """Counts failures by place; safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: dict[str, Fault] = {}
+
+    def note(self, where: str, error: BaseException) -> int:
+        """Count a failure and return how often this place has failed."""
+        with self._lock:
+            if where not in self._seen and len(self._seen) >= _LIMIT:
+                where = "elsewhere"
+            before = self._seen.get(where)
+            count = before.count + 1 if before else 1
+            self._seen[where] = Fault(where=where, count=count, last=_text(error))
+            return count
+
+    def count(self, where: str) -> int:
+        """Tell how often a place has failed."""
+        fault = self._seen.get(where)
+        return fault.count if fault else 0
+
+    def all(self) -> tuple[Fault, ...]:
+        """List the places that failed, most often first."""
+        with self._lock:
+            return tuple(sorted(self._seen.values(), key=lambda fault: -fault.count))
+
+    def clear(self) -> None:
+        """Forget everything; for tests."""
+        with self._lock:
+            self._seen.clear()
+
+    @contextmanager
+    def contained(self, where: str) -> Iterator[None]:
+        """Run a block whose failure is counted and goes no further."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - containment is what this is for
+            self.note(where, error)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:300]
+    except Exception:  # noqa: BLE001 - the application's own __str__ may raise
+        return type(error).__name__
+
+
+FAULTS = Faults()

@@ -1,0 +1,207 @@
+"""Pure ASGI: opens and closes a recording, and leads to the dashboard.
+
+Everything passes through unbuffered; what the application raises passes through unchanged.
+"""
+
+import asyncio
+import sys
+from typing import Any, Protocol
+
+from fastapi_diagnostics.asgi import ASGIApp, Message, Receive, Scope, Send, route_path
+from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.record import State
+from fastapi_diagnostics.recorder import CURRENT, Recorder
+
+SCOPE_KEY = "fastapi_diagnostics"
+"""Tells a scope that is being recorded, however often the middleware stands in its way."""
+
+SERVER_ERROR = 500
+_LAST_MESSAGES = frozenset({"http.response.pathsend", "websocket.close"})
+
+
+class Runtime(Protocol):
+    """What the middleware needs of the running diagnostics."""
+
+    prefix: str
+    headers: bool
+    serving: bool
+    recording: bool
+
+    def open(self, scope: Scope) -> Recorder:
+        """Open a recording for a scope."""
+        ...
+
+    def keep(self, recorder: Recorder, state: State) -> None:
+        """Seal a recording on this thread and hand the record on; never raises."""
+        ...
+
+    async def dashboard(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for our own pages; *app* answers where nothing of ours is served."""
+        ...
+
+    def started(self) -> None:
+        """Be told that the application has started."""
+        ...
+
+    async def stopped(self) -> None:
+        """Be told that the application has stopped; returns within 2 s."""
+        ...
+
+
+class RecordingMiddleware:
+    """Records http and websocket scopes of the application it wraps.
+
+    Args:
+        app: The ASGI application.
+        runtime: `None` where everything is switched off: then calls are only forwarded.
+    """
+
+    def __init__(self, app: ASGIApp, runtime: Runtime | None) -> None:
+        self.app = app
+        self._runtime = runtime
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is recorded or served."""
+        return self._runtime is not None
+
+    def __getattr__(self, name: str) -> Any:
+        """Look through to the application, for ``app = DiagnosticsMiddleware(app)``."""
+        if name in {"app", "_runtime"}:
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Record one scope, or serve the dashboard."""
+        runtime = self._runtime
+        if runtime is None or SCOPE_KEY in scope:
+            await self.app(scope, receive, send)
+            return
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._lifespan(runtime, scope, receive, send)
+        elif kind not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+        elif runtime.serving and _is_under(scope, runtime.prefix):
+            CURRENT.set(None)  # a connection that is kept alive may bring an earlier request's
+            await runtime.dashboard(self.app, scope, receive, send)
+        elif runtime.recording:
+            await _record(self.app, runtime, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _lifespan(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[SCOPE_KEY] = True
+
+        async def observed_send(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                with FAULTS.contained("started"):
+                    runtime.started()
+            elif message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed"}:
+                with FAULTS.contained("stopped"):
+                    await runtime.stopped()
+            await send(message)
+
+        await self.app(scope, receive, observed_send)
+
+
+async def _record(
+    app: ASGIApp, runtime: Runtime, scope: Scope, receive: Receive, send: Send
+) -> None:
+    try:
+        recorder = runtime.open(scope)
+    except Exception as error:  # noqa: BLE001 - ours, contained: the request goes on unrecorded
+        FAULTS.note("open", error)
+        await app(scope, receive, send)
+        return
+    scope[SCOPE_KEY] = recorder.id
+    CURRENT.set(recorder)
+    try:
+        await app(scope, receive, _observed(recorder, runtime, send))
+    except Exception as error:
+        _note(recorder, error)
+        raise
+    finally:
+        runtime.keep(recorder, "closed")
+
+
+def _observed(recorder: Recorder, runtime: Runtime, send: Send) -> Send:
+    """Wrap ``send``: messages go on as they are, but for our two headers."""
+    headers = runtime.headers
+
+    async def observed_send(message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            recorder.status = message["status"]
+            if recorder.status >= SERVER_ERROR:
+                _note_handled(recorder)
+            recorder.enter("response")
+            if headers:
+                message = {
+                    **message,
+                    "headers": [*message.get("headers", ()), *_our_headers(recorder)],
+                }
+            await send(message)
+        elif kind in _LAST_MESSAGES or (
+            kind == "http.response.body" and not message.get("more_body", False)
+        ):
+            if kind == "websocket.close":
+                recorder.status = message.get("code", 1000)
+            await send(message)
+            _responded(recorder, runtime)
+        else:
+            await send(message)
+
+    return observed_send
+
+
+def _our_headers(recorder: Recorder) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    duration_ms = (recorder.clock() - recorder.started) * 1000
+    return (
+        (b"x-diagnostics-id", recorder.id.encode()),
+        (b"server-timing", b"app;dur=%.1f" % duration_ms),
+    )
+
+
+def _responded(recorder: Recorder, runtime: Runtime) -> None:
+    """The last byte was handed over: what follows happens after the response.
+
+    Most applications return at once, and then the record is sealed once, at its close.
+    Where they go on (background tasks, teardown), it is sealed as open in the next turn.
+    """
+    try:
+        if recorder.responded is not None:
+            return
+        recorder.responded = recorder.clock()
+        recorder.enter("teardown")
+        loop = asyncio.get_running_loop()
+        loop.call_soon(_keep_open, recorder, runtime)
+    except RuntimeError:
+        return  # not on asyncio: the record is stored at its close
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("responded", error)
+
+
+def _keep_open(recorder: Recorder, runtime: Runtime) -> None:
+    if not recorder.closed:
+        runtime.keep(recorder, "open")
+
+
+def _note(recorder: Recorder, error: Exception) -> None:
+    with FAULTS.contained("note exception"):
+        recorder.note_exception(error)
+
+
+def _note_handled(recorder: Recorder) -> None:
+    """Note what ServerErrorMiddleware is answering: it raises it again only after the answer."""
+    error = sys.exc_info()[1]
+    if isinstance(error, Exception):
+        _note(recorder, error)
+
+
+def _is_under(scope: Scope, prefix: str) -> bool:
+    path = scope["path"]
+    if prefix not in path:
+        return False
+    path = route_path(scope)
+    return bool(path == prefix or path.startswith(prefix + "/"))

@@ -1,0 +1,1 @@
+"""What users see: each output reads the store or is told by the pipeline."""

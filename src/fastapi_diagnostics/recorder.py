@@ -1,0 +1,307 @@
+"""The one mutable thing per request, and the context variable that finds it.
+
+Hooks ask `active` and note facts on a part of their own; nothing that can wait is computed here.
+"""
+
+import itertools
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Protocol, Self, TypeVar
+
+import msgspec
+
+from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.record import ExceptionFact, Kind, Phase, PhaseName, RequestRecord, State
+from fastapi_diagnostics.tracebacks import describe_exception
+
+MAX_EXCEPTIONS = 50
+
+CURRENT: ContextVar["Recorder | None"] = ContextVar("fastapi_diagnostics_recorder", default=None)
+"""Set at the start of a request and never reset: its last step still has to find it.
+A connection that is kept alive hands it on to the next request, so ask `active`, not this."""
+
+
+class Part(Protocol):
+    """What one collector keeps on a recorder."""
+
+    def seal(self, recorder: "Recorder") -> dict[str, Any]:
+        """Give the fields of `RequestRecord` that this part fills.
+
+        Called on the application's own thread, when the response has been sent and again when
+        the request is closed; must leave the part usable and return plain values only.
+        """
+        ...
+
+    def absorb(self, other: Self, *, exceptions: int) -> None:
+        """Take over the facts of a recorder that ran inside this one.
+
+        Moments are kept as readings of the clock, so they need no change.
+        Indices into the exceptions grow by *exceptions*.
+        """
+        ...
+
+
+P = TypeVar("P", bound=Part)
+
+PARTS_FROM_START: dict[str, Callable[[], Part]] = {}
+"""Parts that every recorder has from its start, by name; filled by the collectors that have
+something to tell of every request, such as the event loop."""
+
+
+def active() -> "Recorder | None":
+    """Give the recorder of the running request; `None` outside one and after it was closed."""
+    recorder = CURRENT.get()
+    return None if recorder is None or recorder.closed else recorder
+
+
+class Recorder:
+    """Facts of one request while it runs.
+
+    Attributes:
+        started: Reading of *clock* at the start, in seconds.
+        phase: What the request is doing now.
+        parts: One for each collector that has noted something, by the collector's name.
+        outer: The open `capture` around this one; takes over its facts when this one is closed.
+        sealing: The state of the record that is being made, while parts seal.
+        responded: Reading of *clock* after the last byte was handed to the server.
+        scope: The ASGI scope; `None` for captures and once closed.
+        values: How bound values and inputs may be shown.
+    """
+
+    __slots__ = (
+        "_seen",
+        "_steps",
+        "clock",
+        "closed",
+        "exceptions",
+        "id",
+        "kind",
+        "name",
+        "outer",
+        "parts",
+        "phase",
+        "responded",
+        "scope",
+        "sealing",
+        "started",
+        "started_at",
+        "status",
+        "values",
+    )
+
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that differs between requests
+        self,
+        *,
+        record_id: str,
+        kind: Kind,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        scope: dict[str, Any] | None = None,
+        name: str = "",
+        outer: "Recorder | None" = None,
+        phase: PhaseName = "middleware",
+        values: str = "redacted",
+    ) -> None:
+        self.id = record_id
+        self.kind: Kind = kind
+        self.name = name
+        self.clock = clock
+        self.started = clock()
+        self.started_at = wall()
+        self.phase: PhaseName = phase
+        self.parts: dict[str, Any] = {name: make() for name, make in PARTS_FROM_START.items()}
+        self.outer = outer
+        self.closed = False
+        self.sealing: State = "open"
+        self.responded: float | None = None
+        self.scope = scope
+        self.status: int | None = None
+        self.values = values
+        self.exceptions: list[ExceptionFact] = []
+        self._seen: list[BaseException] = []
+        self._steps: list[tuple[PhaseName, float]] = [(phase, self.started)]
+
+    def part(self, name: str, make: Callable[[], P]) -> P:
+        """Give a collector's part, made at its first fact."""
+        found: P | None = self.parts.get(name)
+        if found is None:
+            found = self.parts[name] = make()
+        return found
+
+    def enter(self, phase: PhaseName) -> None:
+        """Note that the request goes on to another phase."""
+        if phase != self.phase:
+            self.phase = phase
+            if len(self._steps) < 100:  # noqa: PLR2004 - a websocket may alternate for hours
+                self._steps.append((phase, self.clock()))
+
+    def phase_during(self, begin: float, end: float) -> PhaseName:
+        """Give the phase that took most of a stretch, between two readings of the clock."""
+        starts = [begin, *(min(max(start, begin), end) for _, start in self._steps[1:]), end]
+        spent = [(starts[i + 1] - starts[i], name) for i, (name, _) in enumerate(self._steps)]
+        return max(spent, key=lambda item: item[0])[1]
+
+    def note_exception(self, error: BaseException, phase: PhaseName | None = None) -> int:
+        """Describe an exception at once (its traceback may be gone later); once per object.
+
+        Returns:
+            Its index in `exceptions`, or -1 when there were too many.
+        """
+        for index, seen in enumerate(self._seen):
+            if seen is error:
+                return index
+        if len(self._seen) >= MAX_EXCEPTIONS:
+            return -1
+        self._seen.append(error)
+        self.exceptions.append(describe_exception(error, phase or self.phase))
+        return len(self._seen) - 1
+
+    def index_of(self, error: BaseException) -> int | None:
+        """Find an exception that was noted before."""
+        return next((i for i, seen in enumerate(self._seen) if seen is error), None)
+
+    def noted(self) -> tuple[BaseException, ...]:
+        """Give the exceptions themselves, in the order of `exceptions`; only while open."""
+        return tuple(self._seen)
+
+    def ms(self, moment: float) -> float:
+        """Convert a reading of the clock to milliseconds since the start."""
+        return round((moment - self.started) * 1000, 3)
+
+    def seal(self, state: State, **fields: Any) -> RequestRecord:
+        """Make the immutable record at once, where nobody waits for it."""
+        return self.take(state, **fields).record()
+
+    def take(self, state: State, **fields: Any) -> "Sealed":
+        """Take plain values of everything, on this thread; *fields* are the caller's own.
+
+        A part that fails is counted and left out.
+        """
+        self.sealing = state
+        now = self.clock()
+        for name, part in self.parts.items():
+            try:
+                fields |= part.seal(self)
+            except Exception as error:  # noqa: BLE001 - a part of ours, contained
+                FAULTS.note(f"seal {name}", error)
+        if self.exceptions:
+            fields["exceptions"] = self.exceptions
+        times = (self.started_at, self.started, self.responded or now, now)
+        core = (self.id, self.kind, state, self.name, self.status, times, self._steps)
+        return Sealed(id=self.id, data=_pack((core, fields)))
+
+    def close(self) -> None:
+        """Take no more facts, hand them to the capture around, let go of live objects."""
+        self.closed = True
+        outer = self.outer
+        if outer is not None and not outer.closed:
+            outer.absorb(self)
+        self.outer = self.scope = None
+        self.parts = {}
+        self._seen.clear()
+
+    def absorb(self, inner: "Recorder") -> None:
+        """Take over the facts of a recorder that ran inside this one."""
+        for name, part in inner.parts.items():
+            with FAULTS.contained(f"absorb {name}"):
+                self.part(name, type(part)).absorb(part, exceptions=len(self.exceptions))
+        self._seen += inner._seen  # noqa: SLF001 - another one of ourselves
+        self.exceptions += inner.exceptions
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One record as bytes: what leaves the request's path.
+
+    Being bytes it cannot hold a live object, its size is known exactly, and the worker frees
+    none of the request's own small objects: freed on another core, each would be a cache miss for
+    the next request, which was measured to cost more than the packing.
+    """
+
+    id: str
+    data: bytes
+
+    def record(self) -> RequestRecord:
+        """Put the values in order; needs nothing of the request any more."""
+        core, fields = _unpack(self.data)
+        times = core.times
+        return msgspec.convert(
+            {
+                "id": core.id,
+                "kind": core.kind,
+                "state": core.state,
+                "name": core.name,
+                "status": core.status,
+                "started_at": rfc3339(times.started_at),
+                "duration_ms": _ms(times.responded - times.started),
+                "phases": tuple(_phases(core)),
+                "worker": os.getpid(),
+                **fields,
+            },
+            RequestRecord,
+        )
+
+
+class _Times(msgspec.Struct, frozen=True, array_like=True):
+    """Seconds: `started_at` since the epoch, the others as readings of the clock."""
+
+    started_at: float
+    started: float
+    responded: float
+    sealed: float
+
+
+class _Core(msgspec.Struct, frozen=True, array_like=True):
+    """What the recorder itself knows; `steps` are the phases and when each began."""
+
+    id: str
+    kind: Kind
+    state: State
+    name: str
+    status: int | None
+    times: _Times
+    steps: tuple[tuple[PhaseName, float], ...]
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[_Core, dict[str, Any]]).decode
+
+
+def _phases(core: _Core) -> Iterator[Phase]:
+    times = core.times
+    ends = [start for _, start in core.steps[1:]] + [times.sealed]
+    for (name, start), end in zip(core.steps, ends, strict=True):
+        yield Phase(name=name, started_ms=_ms(start - times.started), duration_ms=_ms(end - start))
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def rfc3339(seconds: float) -> str:
+    """Write seconds since the epoch as RFC 3339 in UTC with microseconds."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+class RecordIds:
+    """Gives ids that are unique among all workers without asking for randomness each time."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin a new series; a forked child must not continue its parent's."""
+        self._prefix = secrets.token_hex(5)
+        self._counter = itertools.count(1)
+
+    def __call__(self) -> str:
+        """Give the next id: 16 hexadecimal digits or a few more."""
+        return f"{self._prefix}{next(self._counter):06x}"
+
+
+RECORD_IDS = RecordIds()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=RECORD_IDS.renew)

@@ -1,0 +1,150 @@
+"""EXC101: an exception that nobody handled became a server error."""
+
+from collections.abc import Iterator
+
+from fastapi_diagnostics.finding import Finding, Fix, Rule
+from fastapi_diagnostics.record import ExceptionFact, RequestRecord
+
+SERVER_ERROR = 500
+"""Status codes from here on tell the client that the server is at fault (RFC 9110, 15.6)."""
+
+_ELSEWHERE = frozenset({"response", "background", "teardown", "outside"})
+"""Phases whose failures other rules name: the answer had gone out by then."""
+_NO_DEFECT = frozenset(
+    {
+        "asyncio.exceptions.CancelledError",
+        "fastapi.exceptions.RequestValidationError",
+        "fastapi.exceptions.WebSocketRequestValidationError",
+        "fastapi.exceptions.WebSocketException",
+        "starlette.exceptions.WebSocketException",
+        "starlette.requests.ClientDisconnect",
+        "starlette.websockets.WebSocketDisconnect",
+        "uvicorn.protocols.utils.ClientDisconnected",
+    }
+)
+
+RULE = Rule(
+    code="EXC101",
+    name="unhandled-exception",
+    family="requests",
+    severity="error",
+    title="An exception reached the server as a 5xx",
+    what=(
+        "Reports an exception that left the application without being turned into an answer below "
+        "500, with the innermost line of your code that it passed, the exceptions it came from, "
+        "and the members of a group."
+    ),
+    why=(
+        "The client learns nothing it could act upon, the connection may be closed, and whatever "
+        "the endpoint was to do is half done."
+    ),
+    example=(
+        '@app.get("/parcels/{number}")\n'
+        "async def parcel(number: int) -> str:\n"
+        "    return PLACES[number]  # KeyError for an unknown number"
+    ),
+    instead=(
+        '@app.get("/parcels/{number}")\n'
+        "async def parcel(number: int) -> str:\n"
+        "    place = PLACES.get(number)\n"
+        "    if place is None:\n"
+        '        raise HTTPException(404, "There is no such parcel.")\n'
+        "    return place"
+    ),
+    limits=(
+        "What your middleware catches and answers is reported only if a route let it pass before.",
+        "The line is the innermost one of your code; the cause may lie before it.",
+    ),
+)
+
+
+def check(record: RequestRecord) -> Iterator[Finding]:
+    """Find the exceptions that became server errors."""
+    if record.kind not in {"http", "websocket"}:
+        return
+    if record.kind == "http" and record.status is not None and record.status < SERVER_ERROR:
+        return
+    of_tasks = {task.exception for task in record.tasks}
+    for index, fact in enumerate(record.exceptions):
+        if index not in of_tasks and _is_defect(fact) and not _is_told_by_another(index, record):
+            yield _finding(index, fact, record)
+
+
+def _is_defect(fact: ExceptionFact) -> bool:
+    if fact.status is not None or fact.type in _NO_DEFECT:
+        return False
+    return fact.phase not in _ELSEWHERE
+
+
+def _is_told_by_another(index: int, record: RequestRecord) -> bool:
+    """One failure, one finding: what was raised from this one stands for it, as does a member."""
+    this = record.exceptions[index]
+    line = _line(this)
+    later = record.exceptions[index + 1 :]
+    if any(line in fact.causes for fact in later):
+        return True
+    if this.handler is not None and any(f.handler is None and f.status is None for f in later):
+        return True  # its handler answered, and then something else failed
+    return any(_line(fact) in this.members for fact in record.exceptions)
+
+
+def _finding(index: int, fact: ExceptionFact, record: RequestRecord) -> Finding:
+    location = fact.location or record.endpoint
+    evidence = {
+        "exception": {"type": fact.type, "message": fact.message, "location": fact.location},
+        "causes": fact.causes,
+        "members": fact.members,
+        "stack": fact.stack,
+        "phase": fact.phase,
+        "handler": fact.handler,
+    }
+    if fact.location is None:
+        evidence["no_user_frame"] = "No line of your code was running; the endpoint stands for it."
+    return RULE.finding(
+        _message(fact, record),
+        location=location,
+        fix=Fix(summary=_advice(fact), location=location),
+        evidence=evidence,
+        cause=fact.type,
+        subject=f"exceptions[{index}]",
+    )
+
+
+def _message(fact: ExceptionFact, record: RequestRecord) -> str:
+    where = record.route or f"{record.method} {record.path}"
+    outcome = "ended" if record.status is None else f"was answered with {record.status}"
+    if record.kind == "websocket":
+        outcome = "broke off"
+    text = f"{where} {outcome} because {_named(fact)}"
+    if fact.raised_by_handler:
+        text += ", raised by an exception handler while it handled another exception"
+    elif fact.handler is not None:
+        text += f", which the handler {fact.handler} turned into that answer"
+    if fact.members:
+        text += f"; it is a group of {len(fact.members)}: {'; '.join(fact.members[:3])}"
+    if fact.causes:
+        text += f"; it came of {fact.causes[-1]}"
+    return f"{text}."
+
+
+def _named(fact: ExceptionFact) -> str:
+    short = fact.type.rpartition(".")[2]
+    message = fact.message.partition("\n")[0].rstrip(". ")
+    verb = "was raised" if fact.location is None else f"was raised in {fact.location.function}"
+    return f"{short}{f' ({message})' if message else ''} {verb}"
+
+
+def _advice(fact: ExceptionFact) -> str:
+    short = fact.type.rpartition(".")[2]
+    if fact.raised_by_handler:
+        return f"Mend the exception handler: it must answer and must not raise {short} itself."
+    if fact.type == "fastapi.exceptions.ResponseValidationError":
+        return "Return what the response model declares, or declare what is returned."
+    return (
+        f"Prevent {short} at this line, or answer it there: raise an HTTPException with the status "
+        "that the client should see."
+    )
+
+
+def _line(fact: ExceptionFact) -> str:
+    return f"{fact.type}: {fact.message}"

@@ -1,0 +1,62 @@
+"""Where a statement comes from, and whether it is there because of a loop."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from fastapi_diagnostics.record import Frame, Location, Query
+
+PACE_MS = 100.0
+"""A pause this long between two statements is a wait for something else, not a loop over rows:
+database round trips of development take one to ten milliseconds."""
+
+Chain = tuple[Location, ...]
+
+
+def looping(query: Query) -> Frame | None:
+    """Give the innermost user frame that was in a loop."""
+    return next((frame for frame in query.stack if frame.in_loop), None)
+
+
+def chain(query: Query) -> Chain:
+    """Give the lines from the statement out to the loop, or all of them without a loop.
+
+    Statements with the same chain came the same way; other callers of a helper have another one.
+    """
+    lines: list[Location] = []
+    for frame in query.stack:
+        lines.append(frame.location)
+        if frame.in_loop:
+            break
+    if lines:
+        return tuple(lines)
+    return (query.location,) if query.location is not None else ()
+
+
+def owner(query: Query) -> Location | None:
+    """Give the line to show: the one in the loop, else the innermost one."""
+    frame = looping(query)
+    return frame.location if frame is not None else query.location
+
+
+def paced(queries: Iterable[Query]) -> bool:
+    """Tell whether most of the statements waited for something before they ran."""
+    gaps = [
+        later.started_ms - earlier.started_ms - earlier.duration_ms
+        for earlier, later in pairwise(queries)
+    ]
+    return bool(gaps) and 2 * sum(gap > PACE_MS for gap in gaps) >= len(gaps)
+
+
+def short(sql: str, limit: int = 300) -> str:
+    """Cut a statement for a sentence."""
+    return sql if len(sql) <= limit else sql[: limit - 1] + "…"
+
+
+def place(location: Location | None) -> str:
+    """Name a line in a sentence."""
+    return "an unknown line" if location is None else f"{location.file}:{location.line}"
+
+
+def spent_ms(queries: Iterable[Query]) -> float:
+    """Add up the time of statements."""
+    return round(sum(query.duration_ms for query in queries), 3)

@@ -1,0 +1,192 @@
+"""SQL103: one row is looked up per turn of a loop, where one query could fetch them all."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from fastapi_diagnostics.finding import Finding, Fix, Rule
+from fastapi_diagnostics.record import Query, RequestRecord
+from fastapi_diagnostics.rules.sql._chains import (
+    chain,
+    looping,
+    owner,
+    paced,
+    place,
+    short,
+    spent_ms,
+)
+
+MIN_DISTINCT = 3
+"""Two turns may be a pair of named things, such as sender and receiver; three are a list."""
+
+RULE = Rule(
+    code="SQL103",
+    name="n-plus-one-lookup",
+    family="sql",
+    severity="error",
+    title="One row is looked up per turn of a loop (N+1)",
+    what=(
+        "Reports a lookup by key, a count or an existence check that ran at least three times "
+        "with different values, from the same line of a for loop or from concurrent tasks, where "
+        "one query for all the values would do."
+    ),
+    why=(
+        "Each turn waits for a round trip to the database, so the time grows with the number of "
+        "items. One query with IN, or one with GROUP BY, costs a single round trip."
+    ),
+    example=(
+        "for order in orders:\n"
+        "    customer = session.get(Customer, order.customer_id)\n"
+        "    print(order.id, customer.name)"
+    ),
+    instead=(
+        "ids = {order.customer_id for order in orders}\n"
+        "found = session.scalars(select(Customer).where(Customer.id.in_(ids)))\n"
+        "customers = {customer.id: customer for customer in found}\n"
+        "for order in orders:\n"
+        "    print(order.id, customers[order.customer_id].name)"
+    ),
+    limits=(
+        "Loops of while and async for are passed over: their next item may depend on the last.",
+        "A for loop that tries values until one fits looks the same; it is marked as likely.",
+        "Ranges, pages and locking reads are passed over.",
+    ),
+)
+
+_KINDS = frozenset({"get", "query", "core"})
+_PLACE = re.compile(r"(?P<before>[^\s(]+|\()\s*\?")
+_COLUMN = re.compile(r'(?:"?(\w+)"?\.)?"?(\w+)"?\s*(?:=|IN \()\s*\?', re.IGNORECASE)
+_WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
+_FROM = re.compile(r'\bFROM\s+"?(\w+(?:"?\."?\w+)?)"?', re.IGNORECASE)
+_ELSEWHERE = re.compile(
+    r"\bFOR (?:NO KEY )?(?:UPDATE|SHARE)\b|\bFOR KEY SHARE\b|\bpg_catalog\b|\binformation_schema\b"
+    r"|\bsqlite_master\b",
+    re.IGNORECASE,
+)
+_RANGE = re.compile(r"[<>]=?\s*\?|\b(?:LIKE|ILIKE|BETWEEN|OFFSET)\b", re.IGNORECASE)
+_AGGREGATE = re.compile(r"^SELECT\s+(?:count|sum|min|max|avg|total)\s*\(", re.IGNORECASE)
+_EXISTS = re.compile(r"^SELECT\s+(?:\?|EXISTS\b|NOT\s*\(?EXISTS\b|\(?EXISTS\b)", re.IGNORECASE)
+
+
+def check(record: RequestRecord) -> Iterator[Finding]:
+    """Find lookups that ran once per item."""
+    groups: dict[tuple[object, ...], list[Query]] = defaultdict(list)
+    for query in record.queries:
+        if _is_lookup(query):
+            groups[query.sql, query.engine, query.kind, chain(query)].append(query)
+    for queries in groups.values():
+        if len({query.values_digest for query in queries}) < MIN_DISTINCT:
+            continue
+        frame = looping(queries[0])
+        in_loop = frame is not None and frame.loop == "for"
+        tasks = len({query.task for query in queries})
+        together = frame is None and tasks >= MIN_DISTINCT
+        if (in_loop or together) and not paced(queries) and _by_key(queries):
+            yield _finding(record, queries, concurrent=not in_loop)
+
+
+def _is_lookup(query: Query) -> bool:
+    return (
+        query.kind in _KINDS
+        and query.verb == "SELECT"
+        and query.flush is None
+        and query.error is None
+        and query.location is not None
+        and not (query.batch or query.executemany)
+        and _WHERE.search(query.sql) is not None
+        and _ELSEWHERE.search(query.sql) is None
+    )
+
+
+def _by_key(queries: list[Query]) -> bool:
+    """Tell whether what changes is compared for equality: a page or a range is no lookup."""
+    sql = queries[0].sql
+    before = [match["before"].upper() for match in _PLACE.finditer(sql)]
+    rows = [query.values for query in queries]
+    if not before or any(len(row) != len(before) for row in rows):
+        return _COLUMN.search(sql) is not None and _RANGE.search(sql) is None
+    changing = {
+        word
+        for word, column in zip(before, zip(*rows, strict=True), strict=True)
+        if len(set(column)) > 1
+    }
+    return bool(changing) and changing <= {"=", "("}
+
+
+def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -> Finding:
+    first = queries[0]
+    distinct = len({query.values_digest for query in queries})
+    proven = first.kind == "get" and not concurrent
+    where = owner(first)
+    return RULE.finding(
+        _message(record, queries, distinct, concurrent=concurrent),
+        title=f"{_what(first)} is queried once per item (N+1)",
+        location=where,
+        confidence="proven" if proven else "likely",
+        severity="error" if proven else "warning",
+        fix=Fix(summary=_summary(first, concurrent=concurrent), code=_code(first), location=where),
+        evidence={
+            "sql": first.sql,
+            "count": len(queries),
+            "distinct": distinct,
+            "phase": first.phase,
+            "kind": first.kind,
+            "concurrent": concurrent,
+            "values": [query.values for query in queries[:5]],
+            "duration_ms": spent_ms(queries),
+            "call_chain": [frame.location for frame in first.stack],
+            "queries": [query.index for query in queries[:50]],
+        },
+        cause=first.attribute if first.kind == "get" else _after_from(first.sql),
+    )
+
+
+def _message(
+    record: RequestRecord, queries: list[Query], distinct: int, *, concurrent: bool
+) -> str:
+    first = queries[0]
+    at_least = "at least " if "queries" in record.truncated else ""
+    done = {"get": "was fetched by its primary key"}.get(first.kind, "was queried")
+    if _AGGREGATE.match(first.sql):
+        done = "was counted or added up"
+    elif _EXISTS.match(first.sql):
+        done = "was checked for a row"
+    how = "from concurrent tasks" if concurrent else "in the loop"
+    return (
+        f"{_what(first)} {done} {at_least}{len(queries)} times {how} at {place(owner(first))}, "
+        f"with {distinct} different values: {short(first.sql, 200)}. One query can answer for "
+        "all of them."
+    )
+
+
+def _what(query: Query) -> str:
+    return query.attribute or _table(query.sql)
+
+
+def _table(sql: str) -> str:
+    match = _FROM.search(sql)
+    return match[1].replace('"', "") if match else "A table"
+
+
+def _after_from(sql: str) -> str:
+    match = _FROM.search(sql)
+    return sql[match.start() :][:300] if match else sql[:300]
+
+
+def _summary(query: Query, *, concurrent: bool) -> str:
+    before = "instead of one query in each task" if concurrent else "before the loop"
+    if _AGGREGATE.match(query.sql):
+        return f"Ask for all of them at once with GROUP BY, {before}."
+    return f"Fetch all the rows with one IN query {before}, and look them up in a dict."
+
+
+def _code(query: Query) -> str:
+    sql = query.sql
+    where = _WHERE.search(sql)
+    match = _COLUMN.search(sql, where.end() if where else 0)
+    column = match[2] if match else "key"
+    name = query.attribute or _table(sql).rpartition(".")[2]
+    path = f"{name}.{column}" if query.attribute else f"{name}.c.{column}"
+    if _AGGREGATE.match(sql):
+        return f"select({path}, func.count()).where({path}.in_(keys)).group_by({path})"
+    return f"select({name}).where({path}.in_(keys))"

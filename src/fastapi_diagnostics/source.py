@@ -1,0 +1,281 @@
+"""Reads the user's files: source lines for findings, snippets for pages, inline suppression.
+
+Runs on the worker's thread or in a thread of an output, never on the application's loop.
+Only Python files that belong to the user are ever opened.
+"""
+
+import ast
+import hashlib
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from fastapi_diagnostics.finding import Finding, Fix
+from fastapi_diagnostics.record import Location
+from fastapi_diagnostics.source_files import SourceFile, changed, imported, on_disk, user_file
+
+_MAX_LINE: Final = 400
+_MAX_PARSED: Final = 64
+_MAX_DEPTH: Final = 6
+_IGNORE = re.compile(r"#\s*diagnostics:\s*ignore\[([^\]]*)\]")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class SnippetLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One source line; `marked` where the defect is."""
+
+    number: int
+    text: str
+    marked: bool = False
+
+
+class Snippet(msgspec.Struct, frozen=True, kw_only=True):
+    """Source lines around a place.
+
+    Attributes:
+        lines: Empty when the file cannot be shown.
+        why: The reason for empty `lines`, as a sentence; empty otherwise.
+        line: Where the marked line stands now; differs from the stored place when it has moved.
+    """
+
+    lines: tuple[SnippetLine, ...] = ()
+    why: str = ""
+    line: int = 0
+
+
+def complete(finding: Finding) -> Finding:
+    """Fill in what only the source tells: the lines' text, the exact line and the fingerprint.
+
+    A finding that points at a ``def`` and has anchors moves to the line that holds one of them.
+    """
+    location = _moved(finding) if finding.anchors else finding.location
+    ordinal = 0
+    if location is not None:
+        location = _with_code(location)
+        ordinal = _ordinal(location)
+    finding = msgspec.structs.replace(
+        finding,
+        location=location,
+        fix=_completed_fix(finding.fix),
+        evidence=_with_lines(msgspec.to_builtins(finding.evidence), 0),
+        ordinal=ordinal,
+    )
+    return msgspec.structs.replace(finding, fingerprint=_fingerprint(finding))
+
+
+def suppressed(finding: Finding) -> bool:
+    """Tell whether the reported line says ``# diagnostics: ignore[SQL101]``, by code or name."""
+    if finding.location is None:
+        return False
+    text = line_text(finding.location.file, finding.location.line) or finding.location.code
+    match = _IGNORE.search(text)
+    if match is None:
+        return False
+    named = {name.strip().lower() for name in match[1].split(",")}
+    return finding.rule.lower() in named or finding.name.lower() in named
+
+
+def line_text(file: str, line: int) -> str:
+    """Give the text of a line as it was imported, without indentation; empty if unknown."""
+    source = imported(file)
+    if source is None or not 1 <= line <= len(source.lines):
+        return ""
+    return source.lines[line - 1].strip()[:_MAX_LINE]
+
+
+def snippet(location: Location, context: int = 5) -> Snippet:
+    """Give the lines around a place, as they stand on disk.
+
+    A line that has moved since it was recorded is looked for by its text.
+    """
+    path = user_file(location.file)
+    if path is None:
+        return Snippet(why=f"{location.file} is not a Python file of this project.")
+    source = on_disk(path)
+    if source is None:
+        return Snippet(why=f"{location.file} cannot be read here.")
+    if changed(path):
+        return Snippet(why=f"{location.file} has changed since it was imported.")
+    line = _present_line(source, location)
+    if line is None:
+        return Snippet(why=f"{location.file} has changed: this line is no longer in it.")
+    first, last = _window(source.lines, line, context)
+    texts = source.lines[first - 1 : last]
+    return Snippet(
+        line=line,
+        lines=tuple(
+            SnippetLine(number=number, text=text[:_MAX_LINE], marked=number == line)
+            for number, text in enumerate(_dedented(texts), first)
+        ),
+    )
+
+
+def _fingerprint(finding: Finding) -> str:
+    location = finding.location
+    parts = (
+        (finding.rule, finding.route, finding.cause)
+        if location is None
+        else (
+            finding.rule,
+            location.file,
+            location.function,
+            location.code,
+            str(finding.ordinal),
+            finding.cause,
+        )
+    )
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return "v1:" + hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _completed_fix(fix: Fix | None) -> Fix | None:
+    if fix is None or fix.location is None:
+        return fix
+    return msgspec.structs.replace(fix, location=_with_code(fix.location))
+
+
+def _with_code(location: Location) -> Location:
+    if location.code:
+        return location
+    line = _line_of_def(location.file, location.line)
+    return msgspec.structs.replace(location, line=line, code=line_text(location.file, line))
+
+
+def _line_of_def(file: str, line: int) -> int:
+    """Go on from a decorator, which is where a code object begins, to its ``def``."""
+    if not line_text(file, line).startswith("@"):
+        return line
+    source = imported(file)
+    function = _defined_at(source, line) if source is not None else None
+    return function.lineno if function is not None else line
+
+
+def _with_lines(value: Any, depth: int) -> Any:
+    """Add the text of the line to every place in evidence."""
+    if depth > _MAX_DEPTH:
+        return value
+    if isinstance(value, dict):
+        filled = {key: _with_lines(item, depth + 1) for key, item in value.items()}
+        file, line = filled.get("file"), filled.get("line")
+        if isinstance(file, str) and isinstance(line, int) and not filled.get("code"):
+            filled["line"] = _line_of_def(file, line)
+            filled["code"] = line_text(file, filled["line"])
+        return filled
+    if isinstance(value, list):
+        return [_with_lines(item, depth + 1) for item in value]
+    return value
+
+
+def _moved(finding: Finding) -> Location | None:
+    location = finding.location
+    source = imported(location.file) if location is not None else None
+    if location is None or source is None:
+        return location
+    function = _defined_at(source, location.line)
+    if function is None:
+        return location
+    line = _anchored_line(function, frozenset(finding.anchors)) or function.lineno
+    return msgspec.structs.replace(location, line=line, code="")
+
+
+def _anchored_line(function: _Function, anchors: frozenset[str]) -> int | None:
+    """Find the first line that holds a key or keyword, else a name, else the first return."""
+    nodes = [node for statement in function.body for node in ast.walk(statement)]
+    written = [_line_of(node) for node in nodes if _written_name(node) in anchors]
+    mentioned = [_line_of(node) for node in nodes if _mentioned_name(node) in anchors]
+    returns = [node.lineno for node in nodes if isinstance(node, ast.Return) and node.value]
+    return next((min(lines) for lines in (written, mentioned, returns) if lines), None)
+
+
+def _line_of(node: ast.AST) -> int:
+    return int(getattr(node, "lineno", 0))
+
+
+def _written_name(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return node.arg if isinstance(node, ast.keyword) else None
+
+
+def _mentioned_name(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def _defined_at(source: SourceFile, line: int) -> _Function | None:
+    """Find the function whose decorators or ``def`` stand at *line*."""
+    for function in _functions(source):
+        if _first_line(function) <= line <= function.lineno:
+            return function
+    return None
+
+
+def _ordinal(location: Location) -> int:
+    """Count the equal lines before this one in its function."""
+    source = imported(location.file)
+    if source is None or not location.code:
+        return 0
+    around = [
+        function
+        for function in _functions(source)
+        if _first_line(function) <= location.line <= (function.end_lineno or function.lineno)
+    ]
+    first = max((_first_line(function) for function in around), default=1)
+    before = source.lines[first - 1 : location.line - 1]
+    return sum(text.strip()[:_MAX_LINE] == location.code for text in before)
+
+
+def _first_line(function: _Function) -> int:
+    return min([function.lineno, *(node.lineno for node in function.decorator_list)])
+
+
+@lru_cache(maxsize=_MAX_PARSED)
+def _functions(source: SourceFile) -> tuple[_Function, ...]:
+    try:
+        tree = ast.parse("\n".join(source.lines))
+    except (SyntaxError, ValueError, RecursionError):
+        return ()
+    return tuple(node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS))
+
+
+def _window(lines: tuple[str, ...], line: int, context: int) -> tuple[int, int]:
+    """Give the first and last line to show; not beyond the top-level block that holds *line*."""
+    first = last = line
+    while first > max(1, line - context) and not _is_gap(lines, first - 1, first):
+        first -= 1
+    while last < min(len(lines), line + context) and not _is_gap(lines, last + 1, last + 2):
+        last += 1
+    while last > line and not lines[last - 1].strip():
+        last -= 1
+    return first, last
+
+
+def _is_gap(lines: tuple[str, ...], empty: int, below: int) -> bool:
+    """Tell whether an empty line is followed by a top-level statement or another empty line."""
+    if lines[empty - 1].strip():
+        return False
+    return below > len(lines) or not lines[below - 1][:1].isspace()
+
+
+def _present_line(source: SourceFile, location: Location) -> int | None:
+    """Find where the recorded line stands now; nearest to where it was."""
+    if not location.code:
+        return location.line if 1 <= location.line <= len(source.lines) else None
+    equal = [
+        number
+        for number, text in enumerate(source.lines, 1)
+        if text.strip()[:_MAX_LINE] == location.code
+    ]
+    return min(equal, key=lambda number: abs(number - location.line), default=None)
+
+
+def _dedented(texts: tuple[str, ...]) -> list[str]:
+    expanded = [text.expandtabs(4).rstrip() for text in texts]
+    indents = [len(text) - len(text.lstrip()) for text in expanded if text]
+    common = min(indents, default=0)
+    return [text[common:] for text in expanded]

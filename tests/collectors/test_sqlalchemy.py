@@ -1,0 +1,502 @@
+"""What is noted of each statement, through real engines."""
+
+import asyncio
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, insert, select, text, update
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import IntegrityError, MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session, defer, joinedload, selectinload
+
+from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import sqlalchemy as collector
+from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.recorder import CURRENT
+from tests.rules.sql.shop import (
+    AUTHORS,
+    Author,
+    Book,
+    Note,
+    Recording,
+    line_of,
+    recorded,
+    recorded_async,
+    recorder,
+    sealed,
+    sync_engine,
+)
+
+SECRET = "hunter2"  # noqa: S105 - of the test
+
+
+@pytest.fixture(autouse=True)
+def hooks() -> Iterator[Hooks]:
+    USER_CODE.add_root(Path(__file__).parent)
+    FAULTS.clear()
+    hooks = Hooks()
+    collector.install(hooks)
+    yield hooks
+    hooks.undo()
+    USER_CODE.reset()
+    assert FAULTS.all() == ()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with sync_engine() as engine:
+        yield engine
+
+
+def kinds(recording: Recording) -> list[tuple[str, str | None]]:
+    return [(query.kind, query.attribute) for query in recording.record.queries]
+
+
+# Installing.
+
+
+def test_without_sqlalchemy_it_is_off_and_imports_nothing() -> None:
+    code = (
+        "import sys\n"
+        "from fastapi_diagnostics.collectors import sqlalchemy as collector\n"
+        "from fastapi_diagnostics.collectors.hooks import Hooks\n"
+        "hooks = Hooks(); collector.install(hooks)\n"
+        "assert 'sqlalchemy' not in sys.modules and not collector.wanted()\n"
+        "(status,) = hooks.status()\n"
+        "assert (status.on, status.why) == (False, 'SQLAlchemy is not imported'), status\n"
+        "import sqlalchemy\n"
+        "assert collector.wanted()\n"
+        "collector.install(hooks)\n"
+        "assert hooks.status()[0].on and not collector.wanted()\n"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603
+
+
+def test_installing_twice_notes_each_statement_once(hooks, engine) -> None:
+    collector.install(hooks)
+
+    recording = recorded(engine, lambda s: s.execute(text("SELECT 1 FROM author")))
+
+    assert recording.record.query_count == len(recording.record.queries) == 1
+
+
+def test_undo_restores_everything_and_it_can_be_installed_again(hooks, engine) -> None:
+    assert "__init__" in vars(MissingGreenlet)
+
+    hooks.undo()
+
+    silent = recorded(engine, lambda s: s.get(Author, 1))
+    assert silent.record.queries == ()
+    assert "__init__" not in vars(MissingGreenlet)
+    assert collector.wanted()
+    collector.install(hooks)
+    assert recorded(engine, lambda s: s.get(Author, 1)).record.query_count == 1
+
+
+def test_outside_of_a_request_and_after_its_end_nothing_is_noted(engine) -> None:
+    run = recorder()
+    token = CURRENT.set(run)
+    sealed(run)
+    with Session(engine) as session:
+        session.get(Author, 1)
+    CURRENT.reset(token)
+
+    assert run.parts == {}
+
+
+# What the ORM was doing.
+
+
+def test_kinds_and_attributes(engine) -> None:
+    def use(s):
+        s.execute(text("SELECT 1"))
+        s.scalars(select(Author)).all()
+        s.expunge_all()
+        author = s.get(Author, 1)
+        author.books  # noqa: B018
+        s.refresh(author)
+        s.commit()
+        author.name  # noqa: B018
+        s.expunge_all()
+        s.scalars(select(Author).options(selectinload(Author.books))).all()
+        s.expunge_all()
+        s.scalars(select(Author).options(defer(Author.name))).first().name  # noqa: B018
+
+    assert kinds(recorded(engine, use)) == [
+        ("core", None),
+        ("query", "Author"),
+        ("get", "Author"),
+        ("lazy", "Author.books"),
+        ("refresh", "Author"),
+        ("expired", "Author"),
+        ("query", "Author"),
+        ("eager", "Author.books"),
+        ("query", "Author"),
+        ("column", "Author.name"),
+    ]
+
+
+def test_whether_a_relationship_holds_a_list(engine) -> None:
+    def use(s):
+        book = s.get(Book, 1)
+        book.author.books  # noqa: B018
+
+    loads = [query for query in recorded(engine, use).record.queries if query.kind == "lazy"]
+
+    assert [(q.attribute, q.collection) for q in loads] == [
+        ("Book.author", False),
+        ("Author.books", True),
+    ]
+
+
+def test_the_loader_of_each_parent_is_known(engine) -> None:
+    def use(s):
+        first = s.scalars(select(Author).where(Author.id == 1)).one()
+        second = s.scalars(select(Author).where(Author.id == 2)).one()
+        s.execute(text("SELECT 1"))
+        second.books[0].publisher  # noqa: B018
+        first.books  # noqa: B018
+
+    queries = recorded(engine, use).record.queries
+
+    lazy = [(q.attribute, q.parent_query) for q in queries if q.kind == "lazy"]
+    assert lazy == [("Author.books", 1), ("Book.publisher", 3), ("Author.books", 0)]
+
+
+def test_an_expired_parent_is_traced_to_its_first_query(engine) -> None:
+    def use(s):
+        author = s.scalars(select(Author)).first()
+        s.commit()
+        author.name  # noqa: B018
+        author.books  # noqa: B018
+
+    queries = recorded(engine, use).record.queries
+
+    assert [(q.kind, q.parent_query) for q in queries] == [
+        ("query", None),
+        ("expired", 0),
+        ("lazy", 0),
+    ]
+
+
+def test_parents_from_before_the_request_have_no_query(engine) -> None:
+    with Session(engine) as session:
+        authors = session.scalars(select(Author)).all()
+        recording = recorded(engine, lambda _: [len(author.books) for author in authors])
+
+    assert {query.parent_query for query in recording.record.queries} == {None}
+    assert recording.codes == []
+
+
+# Writes.
+
+
+def test_a_flush_is_numbered_and_no_finding(engine) -> None:
+    def use(s):
+        s.add_all([Author(name=str(n)) for n in range(50)])
+        s.commit()
+        s.add(Author(name="x"))
+        s.flush()
+
+    recording = recorded(engine, use)
+
+    flushes = [query.flush for query in recording.record.queries]
+    assert set(flushes) == {1, 2}
+    assert {query.verb for query in recording.record.queries} == {"INSERT"}
+    assert recording.codes == []
+
+
+def test_dirty_objects_of_one_flush_are_no_finding(engine) -> None:
+    def use(s):
+        for author in s.scalars(select(Author)).all():
+            author.name += "!"
+        s.commit()
+
+    recording = recorded(engine, use)
+
+    assert recording.codes == []
+    assert recording.record.queries[-1].executemany
+
+
+def test_transactions_and_write_rows_are_counted(engine) -> None:
+    def use(s):
+        s.execute(update(Author).where(Author.id < 3).values(name="n"))
+        s.commit()
+        s.execute(select(Author.id))
+        s.rollback()
+        s.execute(select(Author.id))
+
+    queries = recorded(engine, use).record.queries
+
+    assert [query.transaction for query in queries] == [0, 1, 2]
+    assert queries[0].rows == 2
+
+
+def test_a_failed_statement_is_noted_with_its_error(engine) -> None:
+    def use(s):
+        with pytest.raises(IntegrityError):
+            s.execute(insert(Author).values(id=1, name="again"))
+
+    recording = recorded(engine, use)
+
+    assert [query.error for query in recording.record.queries] == ["IntegrityError"]
+    assert recording.record.query_count == 1
+
+
+# Values.
+
+
+def test_values_are_shown_with_their_names_and_secrets_are_not(engine) -> None:
+    def use(s):
+        query = select(Author.id).where(Author.password == SECRET, Author.name == "a1")
+        s.execute(query).all()
+        s.execute(insert(Author).values(name="n", password=SECRET))
+
+    recording = recorded(engine, use)
+
+    select_, insert_ = recording.record.queries
+    assert select_.values[1] == "'a1'"
+    assert SECRET not in repr(recording.record)
+    assert len(select_.values) == len(insert_.values) == 2
+
+
+def test_secrets_in_lists_are_not_shown_either(engine) -> None:
+    def use(s):
+        s.execute(select(Author.id).where(Author.password.in_([SECRET, SECRET + "3"]))).all()
+
+    recording = recorded(engine, use)
+
+    assert SECRET not in repr(recording.record)
+    assert recording.record.queries[0].batch
+
+
+def test_no_values_when_they_are_not_wanted(engine) -> None:
+    recording = recorded(engine, lambda s: s.get(Author, 1), values="none")
+
+    assert recording.record.queries[0].values == ()
+    assert recording.record.queries[0].values_digest
+
+
+def test_equal_values_have_equal_digests(engine) -> None:
+    def use(s):
+        for name in ("a", "b", "a"):
+            s.execute(select(Author.id).where(Author.name == name))
+
+    one, two, three = [query.values_digest for query in recorded(engine, use).record.queries]
+
+    assert one == three != two
+
+
+# Bounds.
+
+
+def test_all_statements_are_counted_and_a_thousand_are_kept_in_five_megabytes(engine) -> None:
+    run = recorder()
+    token = CURRENT.set(run)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1")).all()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(3000):
+            sql = f"SELECT {number % 700} FROM author WHERE id = ?"  # noqa: S608 - a number
+            connection.exec_driver_sql(sql, (number,))
+        held = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+    CURRENT.reset(token)
+
+    record = sealed(run).record
+
+    assert record.query_count == 3001
+    assert len(record.queries) == 1000
+    assert record.truncated == ("queries",)
+    assert held < 5 * 1024 * 1024
+
+
+def test_one_loop_leaves_room_for_what_follows(engine) -> None:
+    def use(s):
+        for number in range(700):
+            s.get(Author, number + 100)
+        s.scalars(select(Author)).all()
+
+    recording = recorded(engine, use)
+
+    assert len(recording.record.queries) == 501
+    assert recording.record.queries[-1].index == 700
+    (finding,) = recording.findings()
+    assert "at least 500 times" in finding.message
+
+
+def test_a_parent_loaded_by_a_statement_that_was_not_kept_has_no_query(engine) -> None:
+    def use(s):
+        for number in range(502):
+            author = s.scalars(select(Author).where(Author.id == 1 + number % 2)).one()
+            s.expunge(author)
+        s.add(author)
+        author.books  # noqa: B018
+
+    assert recorded(engine, use).record.queries[-1].parent_query is None
+
+
+def test_large_values_are_not_held(engine) -> None:
+    run = recorder()
+    token = CURRENT.set(run)
+    with engine.connect() as connection:
+        tracemalloc.start()
+        for _ in range(100):
+            blob = "x" * 100_000
+            connection.exec_driver_sql("SELECT id FROM author WHERE name = ?", (blob,)).all()
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+    CURRENT.reset(token)
+
+    record = sealed(run).record
+
+    assert held < 1024 * 1024
+    assert len({query.values_digest for query in record.queries}) == 1
+
+
+# The application is not disturbed.
+
+
+def test_yield_per_and_streams_keep_their_buffering(engine, tmp_path) -> None:
+    def use(s):
+        result = s.scalars(select(Book).execution_options(yield_per=2))
+        return [len(part) for part in result.partitions()]
+
+    async def stream(s):
+        result = await s.stream_scalars(select(Book).execution_options(yield_per=5))
+        return [len(part) async for part in result.partitions()]
+
+    assert recorded(engine, use).record.queries[0].rows is None
+    assert recorded_async(tmp_path / "s.db", stream).record.query_count == 1
+
+
+def test_rows_are_told_where_the_driver_has_them(tmp_path) -> None:
+    async def use(s):
+        await s.scalars(select(Author))
+
+    assert recorded_async(tmp_path / "r.db", use).record.queries[0].rows == AUTHORS
+
+
+def test_a_listener_that_rewrites_statements_still_works(engine) -> None:
+    def comment(_conn, _cursor, statement, parameters, _context, _many):
+        return f"{statement} /* route='x' */", parameters
+
+    event.listen(engine, "before_cursor_execute", comment, retval=True)
+
+    recording = recorded(engine, lambda s: s.get(Author, 1))
+
+    assert "route" not in recording.record.queries[0].sql
+
+
+def test_nothing_of_ours_keeps_application_objects_alive(engine) -> None:
+    import gc  # noqa: PLC0415
+    import weakref  # noqa: PLC0415
+
+    gone = []
+    run = recorder()
+    token = CURRENT.set(run)
+    with Session(engine) as session:
+        author = session.get(Author, 1)
+        gone.append(weakref.ref(author))
+        author.books  # noqa: B018
+        del author
+    del session
+    CURRENT.reset(token)
+    sealed(run)
+    gc.collect()
+
+    assert gone[0]() is None
+
+
+# Threads, tasks, sealing twice, captures.
+
+
+def test_tasks_are_told_apart(tmp_path) -> None:
+    async def one(engine):
+        async with AsyncSession(engine) as session:
+            await session.get(Author, 1)
+
+    async def main():
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/t.db")
+        run = recorder()
+        CURRENT.set(run)
+        await asyncio.gather(one(engine), one(engine))
+        await engine.dispose()
+        return sealed(run)
+
+    with sync_engine(f"{tmp_path}/t.db"):
+        recording = asyncio.run(main())
+
+    assert {query.task for query in recording.record.queries} == {0, 1}
+    assert {query.engine for query in recording.record.queries} == {0}
+
+
+def test_to_thread_is_recorded(engine) -> None:
+    async def main():
+        run = recorder()
+        CURRENT.set(run)
+        with Session(engine) as session:
+            await asyncio.to_thread(session.get, Author, 1)
+        return sealed(run)
+
+    assert asyncio.run(main()).record.query_count == 1
+
+
+def test_sealing_at_the_response_and_at_the_close_gives_all(engine) -> None:
+    run = recorder()
+    token = CURRENT.set(run)
+    with Session(engine) as session:
+        authors = session.scalars(select(Author)).all()
+        first = run.seal("open", route="GET /x")
+        run.enter("background")
+        [len(author.books) for author in authors]
+        second = sealed(run)
+    CURRENT.reset(token)
+
+    assert len(first.queries) == first.query_count == 1
+    assert second.record.queries[0] == first.queries[0]
+    assert {query.parent_query for query in second.record.queries[1:]} == {0}
+    (finding,) = second.findings()
+    assert finding.evidence["phase"] == "background"
+
+
+def test_a_capture_takes_over_what_ran_inside_it(engine) -> None:
+    outer = recorder()
+    token = CURRENT.set(outer)
+    with Session(engine) as session:
+        session.get(Author, 1)
+        inner = recorder(outer=outer)
+        CURRENT.set(inner)
+        for author in session.scalars(select(Author)).all():
+            len(author.books)
+        alone = sealed(inner)
+        CURRENT.set(outer)
+        session.get(Note, 1)
+    whole = sealed(outer)
+    CURRENT.reset(token)
+
+    assert [query.index for query in whole.record.queries] == list(range(whole.record.query_count))
+    assert whole.record.query_count == alone.record.query_count + 3
+    assert {q.parent_query for q in whole.record.queries if q.attribute == "Author.books"} == {1}
+    assert [f.rule for f in alone.findings()] == [f.rule for f in whole.findings()] == ["SQL101"]
+
+
+def test_call_sites_are_the_users_lines(engine) -> None:
+    def use(s):
+        for author in s.scalars(select(Author).options(joinedload(Author.books))).unique():  # here
+            author.books  # noqa: B018
+        s.get(Note, 1)
+
+    first = recorded(engine, use).record.queries[0]
+
+    assert first.location.line == line_of("here", __file__)
+    assert first.location.file == "test_sqlalchemy.py"
+    assert first.stack == ()

@@ -1,0 +1,300 @@
+"""EXC101: what is reported, where, and what is not."""
+
+from contextlib import suppress
+
+import msgspec
+import pytest
+from fastapi import FastAPI, HTTPException, Request, WebSocket
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.websockets import WebSocketDisconnect
+
+from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.record import ExceptionFact, TaskRun
+from fastapi_diagnostics.rules.requests.unhandled_exception import check
+from tests.builders import a_location, a_record
+from tests.collectors.fastapi_recording import HERE, Recording, installed, line_of
+
+
+@pytest.fixture(autouse=True)
+def hooks():
+    USER_CODE.add_root(HERE.parent)
+    hooks = installed()
+    yield hooks
+    hooks.undo()
+    USER_CODE.reset()
+
+
+class ShopError(Exception):
+    pass
+
+
+class Book(BaseModel):
+    title: str
+
+
+def price():
+    return {}["price"]  # mark: lookup
+
+
+async def broken():
+    return price()
+
+
+async def chained():
+    try:
+        return price()
+    except KeyError as error:
+        raise RuntimeError("no price today") from error  # mark: chained
+
+
+async def grouped():
+    raise ExceptionGroup("shelves", [ValueError("first"), KeyError("second")])
+
+
+async def sold_out():
+    raise ShopError("sold out")
+
+
+async def invalid() -> Book:
+    return {"titel": "x"}
+
+
+async def unavailable():
+    raise HTTPException(503, "closed on Sundays")
+
+
+async def streaming():
+    async def chunks():
+        yield b"first"
+        price()
+
+    return StreamingResponse(chunks())
+
+
+def findings(endpoint, prepare=None):
+    app = FastAPI()
+    app.add_api_route("/", endpoint)
+    if prepare is not None:
+        prepare(app)
+    recording = Recording(app)
+    recording.client().get("/")
+    return list(check(recording.last))
+
+
+def answering(status: int, error: type[Exception] = ShopError):
+    def prepare(app: FastAPI) -> None:
+        async def handle(_request: Request, _error: Exception):
+            return PlainTextResponse("so sorry", status_code=status)
+
+        app.add_exception_handler(error, handle)
+
+    return prepare
+
+
+def test_unhandled_exception_is_found_at_the_innermost_line():
+    (found,) = findings(broken)
+
+    assert (found.severity, found.confidence) == ("error", "proven")
+    assert found.location.line == line_of("mark: lookup", __file__)
+    assert (
+        found.message
+        == "GET / was answered with 500 because KeyError ('price') was raised in price."
+    )
+    assert found.cause == "KeyError"
+    assert found.subject == "exceptions[0]"
+    assert found.evidence["exception"]["type"] == "KeyError"
+    assert [frame.location.function for frame in found.evidence["stack"]] == ["price", "broken"]
+
+
+def test_chain_is_told():
+    (found,) = findings(chained)
+
+    assert found.location.line == line_of("mark: chained", __file__)
+    assert "it came of KeyError: 'price'" in found.message
+    assert found.evidence["causes"] == ("KeyError: 'price'",)
+
+
+def test_group_is_told():
+    (found,) = findings(grouped)
+
+    assert "it is a group of 2: ValueError: first; KeyError: 'second'" in found.message
+
+
+def test_same_error_with_other_text_has_the_same_cause():
+    async def numbered(number: int):
+        raise ShopError(f"number {number} is sold out")
+
+    app = FastAPI()
+    app.add_api_route("/{number}", numbered)
+    recording = Recording(app)
+    for number in (1, 2):
+        recording.client().get(f"/{number}")
+
+    first, second = (next(check(record)) for record in recording.records)
+
+    assert (first.cause, first.location) == (second.cause, second.location)
+    assert first.message != second.message
+
+
+def test_http_exceptions_are_meant():
+    assert findings(unavailable) == []
+
+
+def test_exception_that_a_handler_answers_is_meant():
+    assert findings(sold_out, answering(409)) == []
+
+
+def test_handler_that_answers_with_500_hides_no_defect():
+    (found,) = findings(sold_out, answering(500))
+
+    assert "which the handler handle turned into that answer" in found.message
+
+
+def test_catch_all_handler_hides_no_defect():
+    (found,) = findings(broken, answering(500, Exception))
+
+    assert found.cause == "KeyError"
+
+
+def test_failing_handler_is_one_finding_in_the_handler():
+    def prepare(app: FastAPI) -> None:
+        async def handle(_request: Request, _error: Exception):
+            return {}["translation"]  # mark: handler
+
+        app.add_exception_handler(ShopError, handle)
+
+    (found,) = findings(sold_out, prepare)
+
+    assert found.location.line == line_of("mark: handler", __file__)
+    assert "raised by an exception handler" in found.message
+
+
+def test_middleware_that_answers_below_500_is_respected():
+    def prepare(app: FastAPI) -> None:
+        @app.middleware("http")
+        async def forgiving(request, call_next):
+            try:
+                return await call_next(request)
+            except KeyError:
+                return JSONResponse({}, status_code=404)
+
+    assert findings(broken, prepare) == []
+
+
+def test_middleware_that_answers_500_hides_no_defect():
+    def prepare(app: FastAPI) -> None:
+        @app.middleware("http")
+        async def catching(request, call_next):
+            try:
+                return await call_next(request)
+            except KeyError:
+                return JSONResponse({}, status_code=500)
+
+    (found,) = findings(broken, prepare)
+
+    assert found.location.line == line_of("mark: lookup", __file__)
+
+
+def test_error_in_middleware_is_found():
+    def prepare(app: FastAPI) -> None:
+        @app.middleware("http")
+        async def failing(_request, _call_next):
+            raise LookupError("no tenant")  # mark: middleware
+
+    (found,) = findings(broken, prepare)
+
+    assert found.location.line == line_of("mark: middleware", __file__)
+
+
+def test_failure_after_a_handled_exception_is_the_only_finding():
+    def prepare(app: FastAPI) -> None:
+        answering(409)(app)
+
+        @app.middleware("http")
+        async def failing(request, call_next):
+            await call_next(request)
+            raise LookupError("no audit")
+
+    (found,) = findings(sold_out, prepare)
+
+    assert found.cause == "LookupError"
+
+
+def test_invalid_response_is_found_at_the_endpoint():
+    (found,) = findings(invalid)
+
+    assert found.location.function == "invalid"
+    assert "no_user_frame" in found.evidence
+    assert found.cause == "fastapi.exceptions.ResponseValidationError"
+
+
+def test_refused_request_is_no_exception_of_the_application():
+    async def numbered(number: int):
+        return number
+
+    assert findings(numbered) == []
+
+
+def test_broken_stream_is_left_to_the_rule_about_streams():
+    assert findings(streaming) == []
+
+
+def test_websocket_error_is_found_and_a_leaving_client_is_not():
+    app = FastAPI()
+
+    @app.websocket("/")
+    async def talk(socket: WebSocket):
+        await socket.accept()
+        await socket.receive_text()
+        price()
+
+    recording = Recording(app)
+    with suppress(WebSocketDisconnect), recording.client().websocket_connect("/"):
+        pass
+    with suppress(KeyError), recording.client().websocket_connect("/") as socket:
+        socket.send_text("x")
+
+    assert [len(list(check(record))) for record in recording.records] == [0, 1]
+
+
+FACT = ExceptionFact(
+    type="KeyError", message="'a'", phase="endpoint", location=a_location(), status=None
+)
+
+
+@pytest.mark.parametrize("phase", ["background", "teardown", "response", "outside"])
+def test_what_happens_after_the_answer_belongs_to_other_rules(phase):
+    fact = msgspec.structs.replace(FACT, phase=phase)
+
+    assert list(check(a_record(status=500, exceptions=(fact,)))) == []
+
+
+def test_exception_of_a_task_belongs_to_other_rules():
+    task = TaskRun(name="mail", state="failed", exception=0)
+
+    assert list(check(a_record(status=500, exceptions=(FACT,), tasks=(task,)))) == []
+
+
+def test_connection_without_an_answer_counts_as_server_error():
+    (found,) = check(a_record(status=None, exceptions=(FACT,)))
+
+    assert found.message.startswith("GET /books ended because KeyError ('a') was raised in ")
+
+
+def test_group_around_a_noted_exception_adds_nothing():
+    group = ExceptionFact(
+        type="ExceptionGroup",
+        message="1 sub-exception",
+        phase="endpoint",
+        members=("KeyError: 'a'",),
+    )
+
+    (found,) = check(a_record(status=500, exceptions=(FACT, group)))
+
+    assert found.cause == "KeyError"
+
+
+def test_capture_is_not_judged():
+    assert list(check(a_record(kind="capture", status=None, exceptions=(FACT,)))) == []

@@ -1,0 +1,36 @@
+"""Installs the collector for each test; this folder counts as the user's code."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import sqlalchemy as collector
+from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.faults import FAULTS
+from tests.rules.sql.shop import sync_engine
+
+
+@pytest.fixture(autouse=True)
+def hooks() -> Iterator[Hooks]:
+    USER_CODE.add_root(Path(__file__).parent)
+    FAULTS.clear()
+    hooks = Hooks()
+    collector.install(hooks)
+    yield hooks
+    hooks.undo()
+    USER_CODE.reset()
+    assert FAULTS.all() == ()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with sync_engine() as engine:
+        yield engine
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "shop.db"

@@ -1,0 +1,169 @@
+"""The pipeline: rules run, findings are completed, failures are contained."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.finding import Finding
+from fastapi_diagnostics.pipeline import Amendment, Pipeline
+from fastapi_diagnostics.record import Location, RequestRecord
+from fastapi_diagnostics.rules.catalogue import LoadedRule, all_rules
+from fastapi_diagnostics.store import Limits, open_store
+from fastapi_diagnostics.worker import Worker
+from tests.builders import a_record
+
+RULE = all_rules()[0].rule
+ACCEPTED = "for an example"  # diagnostics: ignore[SQL901] see the test that looks for it
+
+
+@pytest.fixture(autouse=True)
+def this_folder_is_the_project():
+    USER_CODE.reset()
+    USER_CODE.add_root(Path(__file__).parent)
+    FAULTS.clear()
+    yield
+    USER_CODE.reset()
+    FAULTS.clear()
+
+
+def a_rule(code: str, *findings: Finding, supersedes: tuple[str, ...] = ()) -> LoadedRule:
+    rule = msgspec.structs.replace(RULE, code=code, name=f"rule-{code}", supersedes=supersedes)
+
+    def check(_: RequestRecord) -> Iterator[Finding]:
+        yield from (msgspec.structs.replace(f, rule=code, name=rule.name) for f in findings)
+
+    return LoadedRule(rule, check)
+
+
+def a_pipeline(*rules: LoadedRule, tmp_path: Path | None = None) -> Pipeline:
+    return Pipeline(
+        rules=rules,
+        open_store=lambda: open_store(
+            "memory:", directory=tmp_path or Path.cwd(), clock=lambda: 1e9, limits=Limits()
+        ),
+        worker=Worker(),
+    )
+
+
+def a_conclusion(**changes) -> Finding:
+    location = Location(file="test_pipeline.py", line=1, function="<module>")
+    fields = {"location": location, "cause": "x", **changes}
+    return RULE.finding("Something is so.", **fields)
+
+
+def codes(findings) -> list[str]:
+    return [finding.rule for finding in findings]
+
+
+def test_a_finding_is_completed_with_request_route_line_and_fingerprint() -> None:
+    pipeline = a_pipeline(a_rule("SQL901", a_conclusion()))
+
+    [finding] = pipeline.findings(a_record(id="r1", route="GET /x"))
+
+    assert (finding.request_id, finding.route) == ("r1", "GET /x")
+    assert finding.location.code.startswith('"""The pipeline:')
+    assert finding.fingerprint.startswith("v1:")
+
+
+def test_equal_findings_of_one_request_are_one() -> None:
+    pipeline = a_pipeline(a_rule("SQL901", a_conclusion(), a_conclusion()))
+
+    assert len(pipeline.findings(a_record())) == 1
+
+
+def test_a_rule_takes_the_place_of_another_about_the_same_fact_and_keeps_its_evidence() -> None:
+    loser = a_rule("EXC901", a_conclusion(subject="exceptions[0]", evidence={"type": "KeyError"}))
+    winner = a_rule(
+        "SQL901",
+        a_conclusion(subject="exceptions[0]", evidence={"attribute": "A.b"}),
+        supersedes=("EXC901",),
+    )
+
+    [finding] = a_pipeline(loser, winner).findings(a_record())
+
+    assert finding.rule == "SQL901"
+    assert finding.evidence == {"type": "KeyError", "attribute": "A.b"}
+
+
+def test_it_does_not_where_the_facts_differ_or_are_not_told() -> None:
+    other = a_rule("EXC901", a_conclusion(subject="exceptions[1]"))
+    untold = a_rule("EXC902", a_conclusion())
+    winner = a_rule("SQL901", a_conclusion(subject="exceptions[0]"), supersedes=("EXC901",))
+
+    findings = a_pipeline(other, untold, winner).findings(a_record())
+
+    assert codes(findings) == ["EXC901", "EXC902", "SQL901"]
+
+
+def test_a_rule_that_raises_loses_its_own_findings_only() -> None:
+    def broken(_: RequestRecord) -> Iterator[Finding]:
+        raise ValueError("broken rule")
+        yield
+
+    rules = (LoadedRule(RULE, broken), a_rule("SQL901", a_conclusion()))
+
+    findings = a_pipeline(*rules).findings(a_record())
+
+    assert codes(findings) == ["SQL901"]
+    assert FAULTS.count(f"rule {RULE.code}") == 1
+
+
+def test_a_rule_that_keeps_failing_is_switched_off() -> None:
+    calls = []
+
+    def broken(_: RequestRecord) -> Iterator[Finding]:
+        calls.append(1)
+        raise ValueError("broken rule")
+        yield
+
+    pipeline = a_pipeline(LoadedRule(RULE, broken))
+    for _ in range(5):
+        pipeline.findings(a_record())
+
+    assert len(calls) == 3
+
+
+def test_a_line_says_that_a_finding_is_accepted() -> None:
+    lines = Path(__file__).read_text().splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if line.startswith("ACCEPTED"))
+    location = Location(file="test_pipeline.py", line=number, function="f")
+    rules = (
+        a_rule("SQL901", a_conclusion(location=location)),
+        a_rule("SQL902", a_conclusion(location=location)),
+    )
+
+    assert codes(a_pipeline(*rules).findings(a_record())) == ["SQL902"]
+
+
+def test_an_amendment_changes_the_record_and_its_rules_run_again() -> None:
+    def check(record: RequestRecord) -> Iterator[Finding]:
+        if record.query_count == 7:
+            yield a_conclusion()
+
+    pipeline = a_pipeline(LoadedRule(RULE, check))
+    pipeline._remember(a_record(id="r1"))
+
+    report = pipeline.conclude(Amendment("r1", {"query_count": 7}))
+
+    assert len(report.findings) == 1
+
+
+def test_an_amendment_of_a_record_that_is_gone_does_nothing() -> None:
+    assert a_pipeline().conclude(Amendment("unknown", {})) is None
+
+
+def test_a_subscriber_that_raises_does_not_keep_others_from_being_told() -> None:
+    pipeline, told = a_pipeline(), []
+
+    def broken(_reports, _new):
+        raise ValueError("broken subscriber")
+
+    pipeline.subscribe(broken)
+    pipeline.subscribe(lambda reports, new: told.append((reports, new)))
+    pipeline.keep([])
+
+    assert len(told) == 1
