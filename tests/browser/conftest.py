@@ -20,9 +20,13 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 DESKTOP = {"width": 1280, "height": 720}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator["Browser"]:
-    """Start one Chromium for all tests; without one they are skipped, but not under CI."""
+    """Start one Chromium for all tests here; without one they are skipped, but not under CI.
+
+    Not for the session: while Playwright is open its event loop counts as running in this thread,
+    and no asynchronous test could run.
+    """
     found = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     with playwright_api().sync_playwright() as playwright:
         bundled = Path(playwright.chromium.executable_path)

@@ -168,7 +168,7 @@ def _where(location: Location | None, frame: Frame) -> Where | None:
 def _fix(fix: Fix | None, frame: Frame) -> FixView | None:
     if fix is None:
         return None
-    verb = "Replace" if fix.mechanical else "Goes to"
+    verb = "At" if fix.mechanical else "Goes to"
     return FixView(
         summary=prose(fix.summary),
         code=python(fix.code),

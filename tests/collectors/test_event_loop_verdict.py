@@ -1,0 +1,105 @@
+"""Whose fault a long step was, judged from hand-made samples and clocks."""
+
+import sys
+from types import CodeType
+
+from fastapi_diagnostics.collectors.event_loop.calls import Call
+from fastapi_diagnostics.collectors.event_loop.sampling import Sample
+from fastapi_diagnostics.collectors.event_loop.state import Reading
+from fastapi_diagnostics.collectors.event_loop.verdict import Verdict, judge
+
+HERE = (sys._getframe(0).f_code, 2)
+SLEEP = Call("time.sleep", "time", "time.sleep")
+
+
+def code_of(text: str) -> CodeType:
+    return compile(text, "user.py", "exec")
+
+
+def a_sample(at: float, **changes) -> Sample:
+    defaults = {
+        "at": at,
+        "user": (HERE,),
+        "inner": (),
+        "leaf": HERE,
+        "in_greenlet": False,
+        "debugger": False,
+        "system_call": -1,
+    }
+    return Sample(**defaults | changes)
+
+
+def verdict(
+    samples, *, seconds=0.2, call=None, own=0.0, others=0.0, starved=0.0, clocks=True
+) -> Verdict | None:
+    def reading(at: float, share: float) -> Reading:
+        if not clocks:
+            return Reading(at, None, 0.0, None)
+        return Reading(at, own * share, (own + others) * share, starved * share)
+
+    calls = {} if call is None else {HERE: call}
+    return judge(
+        10.0, 10.0 + seconds, samples, calls, reading(10.0, 0), reading(10.0 + seconds, 1), 0.05
+    )
+
+
+SEEN = [a_sample(10.02 + 0.01 * n) for n in range(18)]
+
+
+def test_a_known_call_needs_no_clock() -> None:
+    assert verdict(SEEN, call=SLEEP).kind == "sleep"
+    assert verdict(SEEN, call=SLEEP, clocks=False).kind == "sleep"
+
+
+def test_computing_is_told_by_the_clock_of_the_thread() -> None:
+    assert verdict(SEEN, own=0.19).kind == "cpu"
+
+
+def test_a_thread_that_was_ready_and_had_no_processor_did_nothing_wrong() -> None:
+    assert verdict(SEEN, own=0.01, starved=0.17) is None
+    assert verdict(SEEN, call=SLEEP, starved=0.17) is None
+
+
+def test_a_true_block_on_a_busy_machine_is_still_one() -> None:
+    assert verdict(SEEN, seconds=0.4, own=0.1, starved=0.3).kind == "cpu"
+
+
+def test_a_stopped_process_is_nobodys_fault() -> None:
+    assert verdict([a_sample(10.02)], own=0.001) is None
+
+
+def test_another_thread_that_computes_meanwhile_held_the_gil() -> None:
+    assert verdict([a_sample(10.02)], others=0.19).kind == "gil"
+    assert verdict([a_sample(10.02)], others=0.19, call=SLEEP).kind == "gil"
+
+
+def test_a_sleep_beside_a_thread_that_shares_the_gil_is_a_sleep() -> None:
+    assert verdict(SEEN, others=0.19, call=SLEEP).kind == "sleep"
+
+
+def test_a_breakpoint_is_no_block() -> None:
+    assert verdict([*SEEN, a_sample(10.19, debugger=True)], call=SLEEP) is None
+
+
+def test_without_a_sample_only_the_duration_is_known() -> None:
+    found = verdict([], own=0.19)
+
+    assert (found.kind, found.stack, found.hot) == ("unknown", (), {})
+
+
+def test_the_line_that_took_most_is_named_and_all_lines_have_their_time() -> None:
+    code = code_of("a = 1\nb = 2\n")
+    first = (code, next(start for start, _, line in code.co_lines() if line == 1))
+    second = (code, next(start for start, _, line in code.co_lines() if line == 2))
+    samples = [
+        *(a_sample(10.0 + 0.01 * n, user=(first,)) for n in range(5)),
+        *(a_sample(10.05 + 0.01 * n, user=(second,)) for n in range(15)),
+    ]
+
+    found = verdict(samples, own=0.19)
+
+    assert found.stack == (second,)
+    assert {line: round(seconds, 2) for (_, line), seconds in found.hot.items()} == {
+        1: 0.05,
+        2: 0.15,
+    }
