@@ -1,6 +1,5 @@
 """The only file that knows everyone: builds what the public names need."""
 
-import contextlib
 import functools
 import os
 import secrets
@@ -24,7 +23,12 @@ from fastapi_diagnostics.collectors.fastapi.routes import http_facts
 from fastapi_diagnostics.collectors.hooks import HOOKS
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.middleware import RecordingMiddleware
-from fastapi_diagnostics.outputs.access import AccessPolicy, Gate, load_or_create_token
+from fastapi_diagnostics.outputs.access import (
+    AccessPolicy,
+    Gate,
+    load_or_create_token,
+    login_link,
+)
 from fastapi_diagnostics.outputs.api import api_routes
 from fastapi_diagnostics.outputs.dashboard import dashboard_routes
 from fastapi_diagnostics.outputs.log import FindingLog
@@ -40,12 +44,11 @@ from fastapi_diagnostics.settings import (
     in_production,
     read_settings,
 )
-from fastapi_diagnostics.store.files import UnusableFileError, prepare_own_folder
 from fastapi_diagnostics.store.limits import Limits
 from fastapi_diagnostics.store.opening import open_store
-from fastapi_diagnostics.store.urls import DEFAULT_URL, file_of
 from fastapi_diagnostics.worker import shared_worker
 
+STORE_FOLDER = ".fastapi_diagnostics"
 _COLLECTORS = (
     fastapi_collector,
     response_diff,
@@ -265,15 +268,10 @@ def _pipeline(settings: Settings, directory: Path) -> Pipeline:
 
 
 def _kept_token(settings: Settings, directory: Path) -> str:
-    """Read or make the token; it lies beside the store, so that all workers have the same."""
-    store = file_of(settings.store_url or DEFAULT_URL, directory)
-    if store is None:
+    """Read or make the token in the store's folder, so that all workers have the same."""
+    if settings.store_url == "memory:":
         return secrets.token_urlsafe(24)
-    if settings.store_url is None:
-        with contextlib.suppress(UnusableFileError, OSError):
-            prepare_own_folder(store.parent)
-        return load_or_create_token(store.parent / "token")
-    return load_or_create_token(store.with_name(store.name + ".token"))
+    return load_or_create_token(directory / STORE_FOLDER)
 
 
 def _pages(
@@ -300,7 +298,7 @@ def _announcement(settings: Settings, token: Callable[[], str]) -> Callable[[], 
         print(  # noqa: T201 - a line for the person at the terminal, whatever logging does
             f"INFO:     fastapi-diagnostics watches this application: open {settings.path}/\n"
             "          (from another machine or a container's host: "
-            f"{settings.path}/login#token={token()})",
+            f"{login_link(settings.path, token())})",
             file=sys.stderr,
         )
 

@@ -10,7 +10,14 @@ from typing import Any
 from sqlalchemy import ForeignKey, create_engine
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncAttrs, AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    WriteOnlyMapped,
+    mapped_column,
+    relationship,
+)
 from sqlalchemy.pool import StaticPool
 
 from fastapi_diagnostics.finding import Finding
@@ -68,6 +75,18 @@ class Cover(Base):
     note_id: Mapped[int] = mapped_column(ForeignKey("note.id"))
 
 
+class Shelf(Base):
+    __tablename__ = "shelf"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    marks: WriteOnlyMapped["Mark"] = relationship()
+
+
+class Mark(Base):
+    __tablename__ = "mark"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shelf_id: Mapped[int] = mapped_column(ForeignKey("shelf.id"))
+
+
 class Node(Base):
     __tablename__ = "node"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -88,7 +107,7 @@ def fill(session: Session) -> None:
         note = Note(id=author_id, text="n", cover=Cover(id=author_id))
         session.add(Author(id=author_id, name=f"a{author_id}", books=books, notes=[note]))
     root = Node(id=1, children=[Node(id=n, children=[Node(id=n * 10)]) for n in (2, 3, 4)])
-    session.add(root)
+    session.add_all([root, *(Shelf(id=number) for number in range(1, 5))])
     session.commit()
 
 

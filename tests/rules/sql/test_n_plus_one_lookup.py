@@ -13,6 +13,7 @@ from tests.rules.sql.shop import (
     AUTHORS,
     Author,
     Book,
+    Shelf,
     in_own_session,
     line_of,
     recorded,
@@ -68,8 +69,11 @@ def test_get_from_the_identity_map_is_clean(engine):
         lambda n: select(select(Book).where(Book.author_id == n).exists()),
         lambda n: text(f"SELECT name FROM author WHERE id = {n}"),  # noqa: S608
         lambda n: text("SELECT name FROM author WHERE id = :id").bindparams(id=n),
+        lambda n: text("SELECT name FROM author WHERE id=:id AND name<>:no").bindparams(
+            id=n, no=""
+        ),
     ],
-    ids=["entity", "limit", "core", "count", "exists", "literal", "bound text"],
+    ids=["entity", "limit", "core", "count", "exists", "literal", "bound text", "tight text"],
 )
 def test_other_lookups_in_a_loop_are_likely(engine, lookup):
     def use(s):
@@ -148,6 +152,17 @@ def test_a_loop_that_calls_a_repository_is_blamed(engine):
     (finding,) = recorded(engine, use).findings()
 
     assert finding.location.line == line_of("calls repository", __file__)
+
+
+def test_a_write_only_relationship_per_parent_is_found(engine):
+    def use(s):
+        for shelf in s.scalars(select(Shelf)).all():
+            s.scalars(shelf.marks.select()).all()  # per shelf
+
+    (finding,) = recorded(engine, use).findings()
+
+    assert finding.location.line == line_of("per shelf", __file__)
+    assert finding.fix.code == "select(Mark).where(Mark.shelf_id.in_(keys))"
 
 
 def test_an_async_loop_is_found(database):

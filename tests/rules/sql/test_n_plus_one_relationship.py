@@ -194,6 +194,37 @@ def test_immediate_loading_is_an_n_plus_one_by_configuration(engine):
     assert "immediately" in mapping.message
 
 
+def test_everything_on_one_line_is_found_as_well(engine):
+    def use(s):
+        return sum(len(author.books) for author in s.scalars(select(Author)))
+
+    (finding,) = recorded(engine, use).findings()
+
+    assert "in the line of the query" in finding.message
+
+
+def test_deleting_parents_one_by_one_loads_their_children_one_by_one(engine):
+    def use(s):
+        with s.no_autoflush:
+            for author in s.scalars(select(Author)).all():
+                s.delete(author)  # cascade
+        s.rollback()
+
+    (finding,) = recorded(engine, use).findings()
+
+    assert finding.location.line == line_of("cascade", __file__)
+
+
+def test_a_retry_is_clean(engine):
+    def use(s):
+        for _ in range(4):
+            s.get(Author, 1)
+            s.scalars(select(Book).where(Book.author_id == 1)).all()
+            s.rollback()
+
+    assert recorded(engine, use).codes == []
+
+
 def test_a_loop_after_commit_still_knows_the_query_of_the_parents(engine):
     def use(s):
         authors = s.scalars(select(Author)).all()  # source before commit

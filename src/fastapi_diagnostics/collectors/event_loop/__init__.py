@@ -12,7 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from fastapi_diagnostics.collectors.event_loop.blocks import LATE, ROUTES, open_loop
+from fastapi_diagnostics.collectors.event_loop.blocks import (
+    LATE,
+    ROUTES,
+    look_before_response,
+    open_loop,
+)
 from fastapi_diagnostics.collectors.event_loop.part import LoopPart
 from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
 from fastapi_diagnostics.collectors.event_loop.state import ATTRIBUTE, SETTINGS, LoopState
@@ -69,6 +74,19 @@ def watch_running_loop() -> None:
         state = _begin(loop)
     if state is not None and WATCHDOG.asleep:
         WATCHDOG.wake(state)
+
+
+def before_response() -> None:
+    """Be called just before a response goes out, on its loop; about 0.15 µs without a block.
+
+    Who waits is looked up while no client can have got that response yet.
+    """
+    try:
+        state = getattr(_get_running_loop(), ATTRIBUTE, None)
+        if state is not None:
+            look_before_response(state, time.perf_counter())
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("event loop response", error)
 
 
 def _begin(loop: Any) -> LoopState | None:
@@ -163,10 +181,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 __all__ = [
+    "before_response",
     "configure",
     "install",
     "name_routes",
     "on_late_victims",
-    "path_of",
     "watch_running_loop",
 ]

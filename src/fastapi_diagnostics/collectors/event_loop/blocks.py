@@ -10,8 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors.event_loop.arrivals import Knocking, knocking
 from fastapi_diagnostics.collectors.event_loop.state import (
     MAX_VICTIMS,
+    PASSES,
     SETTINGS,
     Aftermath,
     Block,
@@ -28,6 +30,12 @@ from fastapi_diagnostics.redaction import redact_path
 
 MIN_WAIT_S: Final = 0.005
 """A request that lost less than this is no victim; below it, ordinary turns of a busy loop lie."""
+ARRIVAL_S: Final = 1.0
+"""A request whose bytes were waiting begins this soon after the block."""
+ACCEPTED_S: Final = 0.05
+"""Connections in the queue are accepted, and their requests begun, this soon."""
+_TURNAROUND_S: Final = 0.0005
+"""No client gets a response and sends its next request in less."""
 MAX_BLOCKS: Final = 100
 SETTLED_S: Final = 0.15
 """So long after a block its victims have had their turn."""
@@ -43,6 +51,7 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
 
     Runs on the loop's thread, about 0.5 ms after a block of 50 ms or more.
     """
+    waiting = _waiting(state, recorder, step)
     # A look in progress may just be naming the call; it has the GIL at once when we wait.
     if state.sampling.acquire(timeout=_LOOK_PATIENCE_S):
         state.sampling.release()
@@ -52,8 +61,8 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
     if block is None:
         return
     state.blocks.append(block)
-    aftermath = Aftermath(block, _client(recorder), responded=recorder.responded is not None)
-    state.aftermath = aftermath
+    state.aftermath = aftermath = Aftermath(block)
+    state.arrivals = None if waiting is None else (block, waiting)
     state.blocked_until = _ALWAYS
     _call_soon(state, _passed, state, aftermath)
 
@@ -123,14 +132,32 @@ def note_waits(state: LoopState, recorder: Recorder, ready: float, began: float)
     block = aftermath.block
     if ready < block.end or recorder.id in block.victims or not aftermath.covers(ready):
         return
-    if recorder.started < block.end:
-        waited = block.end - max(block.begin, recorder.started)
-    elif aftermath.is_from(_client(recorder)):
-        return  # who waits for an answer sends no second request meanwhile
-    else:
-        waited = block.end - block.begin
+    waited = block.end - max(block.begin, recorder.started)
     if waited >= MIN_WAIT_S:
         _waited(recorder, block, waited, at_most=True)
+
+
+def note_arrival(state: LoopState, recorder: Recorder) -> None:
+    """Find the block during which a request that begins now had come."""
+    if state.arrivals is None:
+        return
+    block, waiting = state.arrivals
+    client = (recorder.scope or {}).get("client")
+    since = recorder.started - block.end
+    if since > ARRIVAL_S:
+        state.arrivals = None
+    elif client and since >= 0 and waiting.admit(tuple(client), at_once=since < ACCEPTED_S):
+        _waited(recorder, block, block.end - block.begin, at_most=True)
+
+
+def look_before_response(state: LoopState, now: float) -> None:
+    """See who waits before a response goes out, if its step has been long.
+
+    Afterwards it cannot be told apart from a client that got it and sent its next request.
+    """
+    step = state.step
+    if step is not None and now - step[0] >= SETTINGS.threshold_s:
+        state.before_response = (step, knocking())
 
 
 def charge_running(state: LoopState, recorder: Recorder) -> None:
@@ -148,6 +175,8 @@ def charge_running(state: LoopState, recorder: Recorder) -> None:
     began, ready = step
     part = recorder.parts[PART]
     if recorder.started > began:
+        if state.arrivals is not None:
+            note_arrival(state, recorder)
         outer = recorder.outer
         if outer is not None and not outer.closed and PART in outer.parts:
             outer.parts[PART].on_loop += max(0.0, recorder.started - max(began, outer.started))
@@ -175,9 +204,16 @@ def _waited(recorder: Recorder, block: Block, waited: float, *, at_most: bool) -
     recorder.parts[PART].waits[block.id] = (block.culprit_id, waited_ms, at_most)
 
 
-def _client(recorder: Recorder) -> tuple[Any, ...] | None:
-    client = (recorder.scope or {}).get("client")
-    return None if client is None else tuple(client)
+def _waiting(state: LoopState, recorder: Recorder, step: Step) -> Knocking | None:
+    """See who waits, unless a client may have come only after it got the response."""
+    seen, state.before_response = state.before_response, None
+    if seen is not None and seen[0] is step:
+        return seen[1]
+    if recorder.responded is not None:
+        ago = time.perf_counter() - recorder.responded
+        if _TURNAROUND_S < ago < MIN_WAIT_S:
+            return None
+    return knocking()
 
 
 def _call_soon(state: LoopState, callback: Callable[..., None], *args: Any) -> None:
@@ -192,7 +228,7 @@ def _passed(state: LoopState, aftermath: Aftermath) -> None:
         if state.aftermath is not aftermath:
             return
         aftermath.passes.append(time.perf_counter())
-        if len(aftermath.passes) <= aftermath.wanted:
+        if len(aftermath.passes) <= PASSES:
             _call_soon(state, _passed, state, aftermath)
         else:
             state.aftermath = None

@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from fastapi_diagnostics.collectors.event_loop.arrivals import Knocking
 from fastapi_diagnostics.collectors.event_loop.calls import Call
 from fastapi_diagnostics.collectors.event_loop.sampling import Sample
 from fastapi_diagnostics.record import LoopBlock, Victim
@@ -20,8 +21,8 @@ ATTRIBUTE: Final = "_fastapi_diagnostics_state"
 """The instance attribute of a watched loop that leads here."""
 MAX_VICTIMS: Final = 50
 _NEVER: Final = -1.0
-_RESPONDED_PASSES: Final = 2
-_PASSES: Final = 7
+PASSES: Final = 2
+"""What was queued before the second turn after a block came from what the first one found."""
 
 
 class Settings:
@@ -117,29 +118,21 @@ _ids = itertools.count(1)
 
 
 class Aftermath:
-    """The turns of the loop right after a block, in which it serves what had to wait.
+    """The first turns of the loop after a block, in which it serves what had become ready.
 
     Attributes:
         passes: When each of these turns began.
-        wanted: How many of them count. The first one only, if the culprit's response had gone
-            out: a client that got it may send its next request at once, which did not wait.
     """
 
-    __slots__ = ("_client", "block", "passes", "wanted")
+    __slots__ = ("block", "passes")
 
-    def __init__(self, block: Block, client: Any, *, responded: bool) -> None:
+    def __init__(self, block: Block) -> None:
         self.block = block
-        self._client = client
         self.passes: list[float] = []
-        self.wanted = _RESPONDED_PASSES if responded else _PASSES
 
     def covers(self, queued: float) -> bool:
-        """Tell whether what was queued then had been ready when the block ended."""
-        return len(self.passes) < self.wanted or queued <= self.passes[self.wanted - 1]
-
-    def is_from(self, client: Any) -> bool:
-        """Tell whether the culprit was asked through this very connection."""
-        return client is not None and client == self._client
+        """Tell whether what was queued then was ready when the loop first looked again."""
+        return len(self.passes) < PASSES or queued <= self.passes[PASSES - 1]
 
 
 class LoopState:
@@ -152,6 +145,8 @@ class LoopState:
             the watchdog may come to a new step before the old one has been judged.
         sampling: Held while a sample is taken and its calls are named.
         opening: The stretch in which the loop was first seen: that callback was not timed.
+        arrivals: The latest block, and the connections that waited when it ended.
+        before_response: What waited just before a response was sent, and in which step.
         blocked_until: What was ready before this moment may have waited for a block.
     """
 
@@ -166,6 +161,8 @@ class LoopState:
         self.blocked_until = _NEVER
         self.blocks: deque[Block] = deque(maxlen=8)
         self.aftermath: Aftermath | None = None
+        self.arrivals: tuple[Block, Knocking] | None = None
+        self.before_response: tuple[Step, Knocking] | None = None
         self.readings: deque[Reading] = deque(maxlen=4)
         self.next_sample = 0.0
         self._clock_id = _thread_clock(self.ident)

@@ -64,6 +64,8 @@ def _timed(state: LoopState) -> Callable[..., Any]:
                     part = recorder.parts[PART]  # there from the start: PARTS_FROM_START
                     if recorder.started > began:
                         began = recorder.started
+                        if state.arrivals is not None:
+                            blocks.note_arrival(state, recorder)
                     else:
                         part.queued += began - ready
                     spent = ended - began

@@ -116,8 +116,13 @@ def _kind(
         return kind or "unknown"
     if shares.computing >= COMPUTING_SHARE:
         return kind or "cpu"
-    if _is_held_by_others(shares):
-        return "gil"
+    return "gil" if _is_held_by_others(shares) else _waiting(kind, mine, calls)
+
+
+def _waiting(
+    kind: str, mine: Sequence[tuple[Sample, float]], calls: Mapping[Any, Call]
+) -> str | None:
+    """Name what a thread without CPU did; `None` if it was ready to run and had no processor."""
     if kind == "rows":
         return "db"  # a synchronous driver that is not in our tables
     return _vote([(waiting_kind(sample, calls), weight) for sample, weight in mine]) or (

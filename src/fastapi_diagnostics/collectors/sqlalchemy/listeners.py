@@ -69,7 +69,7 @@ def _listen(hooks: Hooks) -> None:
         (Engine, "commit", _transaction_ended, {}),
         (Engine, "rollback", _transaction_ended, {}),
         (Session, "before_flush", _before_flush, {}),
-        (Session, "after_commit", _session_ended, {}),
+        (Session, "after_commit", _committed, {}),
         (Session, "after_rollback", _session_ended, {}),
     ):
         event.listen(target, name, listener, **options)
@@ -144,6 +144,11 @@ def _before_flush(*_args: Any) -> None:
     recorder = CURRENT.get()
     if recorder is not None and not recorder.closed:
         recorder.part("sql", SqlPart).flushes += 1
+
+
+def _committed(session: Any) -> None:
+    if session.expire_on_commit:
+        _session_ended(session)
 
 
 def _session_ended(session: Any) -> None:

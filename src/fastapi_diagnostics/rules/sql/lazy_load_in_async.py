@@ -7,6 +7,9 @@ from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import LazyLoadFailure, Query, RequestRecord
 from fastapi_diagnostics.rules.sql._chains import place
 
+SERVER_ERROR = 500
+"""Below it the request went well: somebody caught the error, perhaps on purpose."""
+
 RULE = Rule(
     code="SQL201",
     name="lazy-load-in-async",
@@ -72,10 +75,12 @@ def _finding(
         if source is None
         else {"sql": source.sql, "location": source.location},
     }
+    caught = index is None and record.status is not None and record.status < SERVER_ERROR
     if failure.read_at is None:
         evidence["no_user_frame"] = "The attribute was read while the response was serialised."
     return RULE.finding(
-        _message(record, failure, source),
+        _message(record, failure, source, caught=caught),
+        severity="info" if caught else None,
         title=f"{failure.attribute} was read in async code, but was not loaded",
         location=failure.read_at or line or record.endpoint,
         fix=_fix(failure, source),
@@ -85,14 +90,17 @@ def _finding(
     )
 
 
-def _message(record: RequestRecord, failure: LazyLoadFailure, source: Query | None) -> str:
+def _message(
+    record: RequestRecord, failure: LazyLoadFailure, source: Query | None, *, caught: bool
+) -> str:
     if failure.read_at is not None:
         text = f"{failure.attribute} was read at {place(failure.read_at)}"
     else:
         endpoint = f"{record.endpoint.function}()" if record.endpoint else record.route
         text = f"The response of {endpoint} read {failure.attribute}"
     text += ", where an AsyncSession cannot run the query that loads it (MissingGreenlet)"
-    return f"{text}: {_reason(failure, source)}."
+    end = " The error was caught on its way." if caught else ""
+    return f"{text}: {_reason(failure, source)}.{end}"
 
 
 def _reason(failure: LazyLoadFailure, source: Query | None) -> str:

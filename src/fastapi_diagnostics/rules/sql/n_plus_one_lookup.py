@@ -54,8 +54,11 @@ RULE = Rule(
 )
 
 _KINDS = frozenset({"get", "query", "core"})
-_PLACE = re.compile(r"(?P<before>[^\s(]+|\()\s*\?")
-_COLUMN = re.compile(r'(?:"?(\w+)"?\.)?"?(\w+)"?\s*(?:=|IN \()\s*\?', re.IGNORECASE)
+_PLACE = re.compile(r"(?P<before><>|!=|[<>]=|[=<>(]|[^\s(=<>]+)\s*\?(?P<after>\s*=)?")
+_COLUMN = re.compile(
+    r'"?(?P<left>\w+)"?\s*(?:=|IN \()\s*\?|\?\s*=\s*(?:"?\w+"?\.)*"?(?P<right>\w+)"?',
+    re.IGNORECASE,
+)
 _WHERE = re.compile(r"\bWHERE\b", re.IGNORECASE)
 _FROM = re.compile(r'\bFROM\s+"?(\w+(?:"?\."?\w+)?)"?', re.IGNORECASE)
 _ELSEWHERE = re.compile(
@@ -101,7 +104,7 @@ def _is_lookup(query: Query) -> bool:
 def _by_key(queries: list[Query]) -> bool:
     """Tell whether what changes is compared for equality: a page or a range is no lookup."""
     sql = queries[0].sql
-    before = [match["before"].upper() for match in _PLACE.finditer(sql)]
+    before = ["=" if match["after"] else match["before"].upper() for match in _PLACE.finditer(sql)]
     rows = [query.values for query in queries]
     if not before or any(len(row) != len(before) for row in rows):
         return _COLUMN.search(sql) is not None and _RANGE.search(sql) is None
@@ -184,7 +187,7 @@ def _code(query: Query) -> str:
     sql = query.sql
     where = _WHERE.search(sql)
     match = _COLUMN.search(sql, where.end() if where else 0)
-    column = match[2] if match else "key"
+    column = (match["left"] or match["right"]) if match else "key"
     name = query.attribute or _table(sql).rpartition(".")[2]
     path = f"{name}.{column}" if query.attribute else f"{name}.c.{column}"
     if _AGGREGATE.match(sql):

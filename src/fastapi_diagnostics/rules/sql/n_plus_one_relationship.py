@@ -39,6 +39,7 @@ RULE = Rule(
         "One parent alone is not reported, whatever the code would do with two.",
         "Objects that were loaded outside of the request have no known query and are passed over.",
         "Of one statement's repetitions the first 500 are looked at.",
+        "Queries in threads that were started with run_in_executor are not seen.",
     ),
 )
 
@@ -157,8 +158,8 @@ def _message(record: RequestRecord, group: _Group, nested: list[_Group], field: 
     if field is not None:
         text += f", while {_response(record)} read the field `{field}`"
     elif first.location is not None and first.location == source.location:
-        text += f", as part of the query at {place(source.location)} itself"
-        return f"{text}: the relationship is set to load immediately.{_also(nested)}"
+        text += f" at {place(source.location)}, in the line of the query that loaded the parents"
+        return f"{text}; unless that line reads it, it is set to load immediately.{_also(nested)}"
     elif first.location is None:
         text += f" in the phase {first.phase}"
     else:
