@@ -39,6 +39,10 @@ class Runtime(Protocol):
         """Answer a request for our own pages; *app* answers where nothing of ours is served."""
         ...
 
+    def before_response(self) -> None:
+        """Be told that a response is about to start: from now on a client may go on."""
+        ...
+
     def started(self) -> None:
         """Be told that the application has started."""
         ...
@@ -141,6 +145,7 @@ def _observed(recorder: Recorder, runtime: Runtime, send: Send) -> Send:
                     **message,
                     "headers": [*message.get("headers", ()), *_our_headers(recorder)],
                 }
+            runtime.before_response()
             await send(message)
         elif kind in _LAST_MESSAGES or (
             kind == "http.response.body" and not message.get("more_body", False)

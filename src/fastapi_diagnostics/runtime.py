@@ -119,6 +119,10 @@ class Diagnostics:
             self._pages = await in_thread(self._make_pages, self, app)
         await self._pages(scope, receive, send)
 
+    def before_response(self) -> None:
+        """Look who waits for a block, before a client can send what only looks like waiting."""
+        event_loop.before_response()
+
     def started(self) -> None:
         """Say where the pages are, once."""
         self._announce()

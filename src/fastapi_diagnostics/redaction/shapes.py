@@ -47,6 +47,8 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
 _NOT_ALNUM = re.compile(r"[^A-Za-z0-9]+")
 _HEX = re.compile(r"[0-9a-fA-F]+")
 
+_FOUR_DIGITS = re.compile(r"\d{4}")
+_MIN_KEY: Final = 13
 _MIN_RUN: Final = 32
 _MIN_DISTINCT_HEX: Final = 9
 """Of 16: 32 random digits hold fewer than 9 different ones once in a million."""
@@ -66,10 +68,15 @@ def redact_shapes(text: str) -> str:
         text = _PEM.sub(REDACTED, text)
     if "://" in text:
         text = _USERINFO.sub(rf"\1{REDACTED}@", text)
-    text = _BEARER.sub(rf"\1 {REDACTED}", text)
-    text = _BASIC.sub(_basic, text)
-    text = _KEYS.sub(REDACTED, text)
-    text = _CARD.sub(_card, text)
+    lowered = text.lower()
+    if "bearer" in lowered:
+        text = _BEARER.sub(rf"\1 {REDACTED}", text)
+    if "basic" in lowered:
+        text = _BASIC.sub(_basic, text)
+    if len(text) >= _MIN_KEY and _KEYS.search(text):
+        text = _KEYS.sub(REDACTED, text)
+    if _FOUR_DIGITS.search(text):
+        text = _CARD.sub(_card, text)
     return _RUN.sub(_run, text) if len(text) >= _MIN_RUN else text
 
 

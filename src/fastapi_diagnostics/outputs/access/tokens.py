@@ -36,7 +36,8 @@ def load_or_create_token(folder: Path) -> str:
     new = secrets.token_urlsafe(TOKEN_BYTES)
     with suppress(OSError, UnusableFileError):
         prepare_own_folder(folder)
-        _create(path, new)
+        with suppress(FileExistsError):
+            _create(path, new)
         return _read(path) or new
     return new
 
@@ -95,14 +96,20 @@ def _create(path: Path, token: str) -> None:
     if path.exists():
         return
     draft = path.with_name(f".{FILE_NAME}-{secrets.token_hex(8)}")
-    descriptor = create_private(draft)
+    _write(draft, token)
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(token)
-        with suppress(FileExistsError):  # another worker was first
-            os.link(draft, path)
+        os.link(draft, path)
+    except FileExistsError:
+        return  # another worker was first
+    except OSError:
+        _write(path, token)  # no hard links there, as on some shared folders
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _write(path: Path, token: str) -> None:
+    with os.fdopen(create_private(path), "w", encoding="ascii") as file:
+        file.write(token)
 
 
 def _read(path: Path) -> str | None:

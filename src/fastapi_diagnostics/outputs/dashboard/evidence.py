@@ -209,6 +209,8 @@ def _list(key: str, value: list[Any], links: Links) -> Block:
     if key == "hints":
         items = tuple(_hint(item) for item in value)
         return Block(label=label, shape="list", sentences=True, items=items)
+    if value and all(isinstance(item, int | float) for item in value):
+        return Block(label=label, shape="list", items=(", ".join(map(_flat, value)),))
     if all(isinstance(item, dict) for item in value):
         return _table(label, value, links)
     return Block(label=label, shape="list", items=tuple(cut(_flat(item), 500) for item in value))
