@@ -172,15 +172,16 @@ def _responded(recorder: Recorder, runtime: Runtime) -> None:
     """The last byte was handed over: what follows happens after the response.
 
     Most applications return at once, and then the record is sealed once, at its close.
-    Where they go on (background tasks, teardown), it is sealed as open in the next turn.
+    Where something is known to follow, it is sealed as open in the loop's next turn, if the
+    application has not returned by then.
     """
     try:
         if recorder.responded is not None:
             return
         recorder.responded = recorder.clock()
         recorder.enter("teardown")
-        loop = asyncio.get_running_loop()
-        loop.call_soon(_keep_open, recorder, runtime)
+        if recorder.lingers:
+            asyncio.get_running_loop().call_soon(_keep_open, recorder, runtime)
     except RuntimeError:
         return  # not on asyncio: the record is stored at its close
     except Exception as error:  # noqa: BLE001 - ours, contained

@@ -64,6 +64,8 @@ class Recorder:
         started: Reading of *clock* at the start, in seconds.
         phase: What the request is doing now.
         parts: One for each collector that has noted something, by the collector's name.
+        lingers: Whether work may follow the response, such as background tasks or teardown;
+            then the record is also kept when the response has been sent.
         outer: The open `capture` around this one; takes over its facts when this one is closed.
         sealing: The state of the record that is being made, while parts seal.
         responded: Reading of *clock* after the last byte was handed to the server.
@@ -79,6 +81,7 @@ class Recorder:
         "exceptions",
         "id",
         "kind",
+        "lingers",
         "name",
         "outer",
         "parts",
@@ -116,6 +119,7 @@ class Recorder:
         self.outer = outer
         self.closed = False
         self.sealing: State = "open"
+        self.lingers = False
         self.responded: float | None = None
         self.scope = scope
         self.status: int | None = None

@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -36,6 +36,20 @@ class Destination(Protocol):
     def keep(self, results: Sequence[Any]) -> None:
         """Take the results of a batch."""
         ...
+
+
+class _Mark:
+    """Stands in for a destination where a flush waits."""
+
+    def conclude(self, job: Any) -> Any:
+        """Is never called."""
+
+    def keep(self, results: Sequence[Any]) -> None:
+        """Is never called."""
+
+
+_MARK: Final = _Mark()
+Job: TypeAlias = tuple[Destination, Hashable, Any]
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,20 +79,22 @@ class Worker:
         atexit.register(self.flush, 2.0)
 
     def _begin(self) -> None:
-        self._jobs: deque[tuple[Destination, Hashable, Any, int]] = deque()
+        self._jobs: deque[Job] = deque()
         self._bytes = 0
-        self._submitted = 0
         self._done = 0
         self._dropped: Counter[str] = Counter()
         self._cpu_s = 0.0
-        self._lock = threading.Lock()
-        self._finished = threading.Condition(self._lock)
+        self._starting = threading.Lock()
         self._wake = threading.Semaphore(0)
+        self._asleep = True
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
 
     def submit(self, destination: Destination, key: Hashable, job: Any, size_bytes: int) -> bool:
         """Queue a job without waiting; `False` if there was no room, which is counted.
+
+        Takes no lock: appending to a deque is atomic, and the sum of bytes may be off by what
+        several threads add at once.
 
         Args:
             destination: Who concludes and keeps it.
@@ -86,77 +102,89 @@ class Worker:
             job: Anything the destination understands.
             size_bytes: What the job holds, roughly.
         """
-        with self._lock:
-            if len(self._jobs) >= self._capacity or (
-                self._jobs and self._bytes + size_bytes > self._capacity_bytes
-            ):
-                self._dropped["queue-full"] += 1
-                return False
-            first = not self._jobs
-            self._jobs.append((destination, key, job, size_bytes))
-            self._bytes += size_bytes
-            self._submitted += 1
-            if self._thread is None:
-                self._start()
-        if first:
-            self._wake.release()
+        jobs = self._jobs
+        if len(jobs) >= self._capacity or (
+            jobs and self._bytes + size_bytes > self._capacity_bytes
+        ):
+            self._dropped["queue-full"] += 1
+            return False
+        self._bytes += size_bytes
+        jobs.append((destination, key, job))
+        if self._asleep:
+            self._rouse()
         return True
 
     def holds(self, destination: Destination, key: Hashable) -> bool:
         """Tell whether a job with this key waits in the queue."""
-        with self._lock:
-            return any(d is destination and k == key for d, k, *_ in self._jobs)
+        return any(d is destination and k == key for d, k, _ in tuple(self._jobs))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything submitted before now is kept; `False` if it took too long."""
-        with self._lock:
-            goal = self._submitted
-            if self._done >= goal or self._thread is threading.current_thread():
-                return True
-            self._hurry.set()
-            return self._finished.wait_for(lambda: self._done >= goal, timeout_s)
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        reached = threading.Event()
+        self._jobs.append((_MARK, None, reached))
+        self._hurry.set()
+        if self._asleep:
+            self._rouse()
+        return reached.wait(timeout_s)
 
     def load(self) -> Load:
         """Tell how busy the worker is."""
-        with self._lock:
-            return Load(
-                depth=len(self._jobs),
-                capacity=self._capacity,
-                done=self._done,
-                dropped=dict(self._dropped),
-                cpu_ms=round(self._cpu_s * 1000, 3),
-            )
+        return Load(
+            depth=len(self._jobs),
+            capacity=self._capacity,
+            done=self._done,
+            dropped=dict(self._dropped),
+            cpu_ms=round(self._cpu_s * 1000, 3),
+        )
 
-    def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="fastapi-diagnostics", daemon=True)
-        self._thread.start()
+    def _rouse(self) -> None:
+        with self._starting:
+            if not self._asleep:
+                return
+            self._asleep = False
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="fastapi-diagnostics", daemon=True
+                )
+                self._thread.start()
+        self._wake.release()
 
     def _run(self) -> None:
         while True:
             self._wake.acquire()
-            self._hurry.wait(GATHER_S)
-            self._hurry.clear()
-            with self._lock:
-                batch = list(self._jobs)
-                self._jobs.clear()
-                self._bytes = 0
-            try:
-                self._process(batch)
-            except Exception as error:  # noqa: BLE001 - the thread must outlive any batch
-                FAULTS.note("worker", error)
-            with self._lock:
-                self._done += len(batch)
-                self._cpu_s = time.thread_time()
-                self._finished.notify_all()
-            del batch
+            while self._jobs:
+                self._hurry.wait(GATHER_S)
+                self._hurry.clear()
+                self._take_batch()
+            self._asleep = True
+            if self._jobs:  # one came between the look and the flag
+                self._rouse()
 
-    def _process(self, batch: list[tuple[Destination, Hashable, Any, int]]) -> None:
+    def _take_batch(self) -> None:
+        batch = []
+        while self._jobs:
+            batch.append(self._jobs.popleft())
+        self._bytes = 0
+        marks = [job for destination, _, job in batch if destination is _MARK]
+        batch = [entry for entry in batch if entry[0] is not _MARK]
+        try:
+            self._process(batch)
+        except Exception as error:  # noqa: BLE001 - the thread must outlive any batch
+            FAULTS.note("worker", error)
+        self._done += len(batch)
+        self._cpu_s = time.thread_time()
+        for mark in marks:
+            mark.set()
+
+    def _process(self, batch: list[Job]) -> None:
         latest = {
-            (id(destination), key): index for index, (destination, key, *_) in enumerate(batch)
+            (id(destination), key): index for index, (destination, key, _) in enumerate(batch)
         }
         results: dict[int, tuple[Destination, list[Any]]] = {}
         for index in sorted(latest.values()):
-            destination, _, job, _ = batch[index]
+            destination, _, job = batch[index]
             with FAULTS.contained("conclude"):
                 result = destination.conclude(job)
                 if result is not None:

@@ -2,7 +2,6 @@
 
 from typing import Any, Final, Self
 
-from fastapi_diagnostics.record import TimeSplit
 from fastapi_diagnostics.recorder import Recorder
 
 PART: Final = "time"
@@ -28,18 +27,18 @@ class TimePart:
 
     def seal(self, recorder: Recorder) -> dict[str, Any]:
         """Give the split until now; calls in threads that overlap may exceed the wall time."""
-        known = [self.on_loop, self.queued, self.threadpool]
+        on_loop, queued, threadpool = self.on_loop, self.queued, self.threadpool
         awaiting = None
-        if self.on_loop is not None:
+        if on_loop is not None:
             wall = recorder.clock() - recorder.started
-            awaiting = max(0.0, wall - sum(part or 0.0 for part in known))
+            awaiting = max(0.0, wall - on_loop - (queued or 0.0) - (threadpool or 0.0))
         return {
-            "time": TimeSplit(
-                on_loop_ms=_ms(self.on_loop),
-                queued_ms=_ms(self.queued),
-                threadpool_ms=_ms(self.threadpool),
-                awaiting_ms=_ms(awaiting),
-            )
+            "time": {  # a `TimeSplit`; a plain dict costs a third here, on every request
+                "on_loop_ms": _ms(on_loop),
+                "queued_ms": _ms(queued),
+                "threadpool_ms": _ms(threadpool),
+                "awaiting_ms": _ms(awaiting),
+            }
         }
 
     def absorb(self, other: Self, *, exceptions: int) -> None:  # noqa: ARG002 - of the protocol

@@ -52,6 +52,7 @@ def _registering(original: Callable[..., None]) -> Callable[..., None]:
         try:
             sites, _ = caller_sites(sys._getframe(1), 1)  # noqa: SLF001 - the way to a frame
             recorder.part(PART, BackgroundPart).noted(self, sites)
+            recorder.lingers = True
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("background.init", error)
 

@@ -72,6 +72,7 @@ def _begin(recorder: Recorder, options: dict[str, Any]) -> Solving | None:
             return None
         if len(part.solvings) >= MAX_SOLVINGS:
             return None
+        recorder.lingers = True  # one of them may be torn down after the response
         cache = TimingCache(recorder.clock)
         provider = options.get("dependency_overrides_provider")
         overrides = getattr(provider, "dependency_overrides", None)

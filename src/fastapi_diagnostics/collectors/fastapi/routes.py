@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from starlette.routing import Mount
 
@@ -35,11 +35,6 @@ _LIBRARIES: Final = frozenset(
 """Top-level packages whose endpoints and dependencies are nobody's own application."""
 
 
-class _RouteFacts(NamedTuple):
-    endpoint: Location | None
-    response_model: str | None
-
-
 def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
     """Tell what the route of a request is, on the application's thread, at seal time.
 
@@ -52,23 +47,18 @@ def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
         ``response_model`` of the record.
     """
     method = scope.get("method") or "WS"
-    facts = {
-        "method": method,
-        "path": redact_path(scope.get("path", "")),
-        "query": _query(scope, recorder.values),
-    }
     inner = _innermost(recorder, scope)
     route = private.effective_route(inner)
     if route is None:
         route = _route_of_endpoint(inner)
-    path = _template(route, inner) if route is not None else ""
-    if not path:
-        return facts | {"route": "", "endpoint": None, "response_model": None}
-    known = _route_facts(route, method)
-    return facts | {
-        "route": f"{method} {path}",
-        "endpoint": known.endpoint,
-        "response_model": known.response_model,
+    raw_query = scope.get("query_string")
+    return {
+        **(_UNMATCHED if route is None else _route_facts(route, method, inner)),
+        "method": method,
+        "path": _shown_path(scope.get("path", "")),
+        "query": redact_query_string(raw_query.decode("latin-1"), recorder.values)
+        if raw_query
+        else "",
     }
 
 
@@ -115,11 +105,6 @@ def shadowed_by(scope: Mapping[str, Any], parameter: str) -> Iterator[tuple[str,
         elif mounts == prefix and _takes(route, scope) and _literal(route, current, parameter):
             template = _template(route, scope)
             yield f"{method} {template}", _endpoint_location(route, method)
-
-
-def _query(scope: Mapping[str, Any], mode: str) -> str:
-    raw = scope.get("query_string", b"")
-    return redact_query_string(raw.decode("latin-1"), mode) if raw else ""
 
 
 def _innermost(recorder: Recorder, scope: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -197,16 +182,25 @@ def _literal(route: Any, current: Any, parameter: str) -> bool:
     return place is not None and place < len(theirs) and "{" not in theirs[place]
 
 
-_remembered: dict[tuple[int, str], tuple[Any, Any, _RouteFacts]] = {}
+_shown_path = functools.lru_cache(maxsize=512)(redact_path)
+_UNMATCHED: Final[dict[str, Any]] = {"route": "", "endpoint": None, "response_model": None}
+_remembered: dict[tuple[int, str, str], tuple[Any, Any, dict[str, Any]]] = {}
 
 
-def _route_facts(route: Any, method: str) -> _RouteFacts:
+def _route_facts(route: Any, method: str, scope: Mapping[str, Any]) -> dict[str, Any]:
     """Look up what does not change from request to request; never keeps a route alive."""
-    key = (id(route), method)
+    key = (id(route), method, scope.get("root_path", ""))
     entry = _remembered.get(key)
     if entry is not None and entry[0]() is route and entry[1] is USER_CODE.packages:
         return entry[2]
-    facts = _RouteFacts(_endpoint_location(route, method), _response_model(route))
+    path = _template(route, scope)
+    if not path:
+        return _UNMATCHED
+    facts = {
+        "route": f"{method} {path}",
+        "endpoint": _endpoint_location(route, method),
+        "response_model": _response_model(route),
+    }
     if len(_remembered) >= _MAX_REMEMBERED:
         _remembered.clear()
     try:
