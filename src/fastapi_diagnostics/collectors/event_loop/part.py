@@ -67,8 +67,8 @@ class LoopPart(TimePart):
         if scope is None:
             return False
         endpoint = scope.get("endpoint")
-        key = getattr(endpoint, "__qualname__", None) or scope.get("path")
-        key = (getattr(endpoint, "__module__", None), key)
+        # An identity that is given again says "not the first" of a new endpoint, which is harmless.
+        key = id(endpoint) if endpoint is not None else scope.get("path")
         if self._first is None:
             self._first = key not in _ROUTES_SEEN
         if recorder.sealing == "closed" and len(_ROUTES_SEEN) < MAX_ROUTES:
