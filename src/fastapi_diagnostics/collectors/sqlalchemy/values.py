@@ -94,5 +94,9 @@ def _order(statement: str) -> tuple[str, ...]:
 
 def _names_unknown(statement: str, count: int) -> list[str]:
     """Where no name fits its value, a secret-looking column makes all of them secret."""
-    secret = next((w for w in _WORD.findall(statement[:65536]) if is_secret_name(w)), "")
-    return [secret] * count
+    return [_secret_word(statement)] * count
+
+
+@lru_cache(maxsize=1000)
+def _secret_word(statement: str) -> str:
+    return next((word for word in _WORD.findall(statement[:65536]) if is_secret_name(word)), "")
