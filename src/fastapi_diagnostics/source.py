@@ -4,14 +4,13 @@ Runs on the worker's thread or in a thread of an output, never on the applicatio
 Only Python files that belong to the user are ever opened.
 """
 
-import ast
 import hashlib
 import re
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
+from fastapi_diagnostics import outline
 from fastapi_diagnostics.finding import Finding, Fix
 from fastapi_diagnostics.record import Location
 from fastapi_diagnostics.source_files import SourceFile, changed, imported, on_disk, user_file
@@ -20,9 +19,6 @@ _MAX_LINE: Final = 400
 _MAX_PARSED: Final = 64
 _MAX_DEPTH: Final = 6
 _IGNORE = re.compile(r"#\s*diagnostics:\s*ignore\[([^\]]*)\]")
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class SnippetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +146,7 @@ def _line_of_def(file: str, line: int) -> int:
     if not line_text(file, line).startswith("@"):
         return line
     source = imported(file)
-    function = _defined_at(source, line) if source is not None else None
-    return function.lineno if function is not None else line
+    return (outline.def_line(source.lines, line) if source is not None else None) or line
 
 
 def _with_lines(value: Any, depth: int) -> Any:
@@ -175,72 +170,21 @@ def _moved(finding: Finding) -> Location | None:
     source = imported(location.file) if location is not None else None
     if location is None or source is None:
         return location
-    function = _defined_at(source, location.line)
-    if function is None:
+    definition = outline.def_line(source.lines, location.line)
+    if definition is None:
         return location
-    line = _anchored_line(function, frozenset(finding.anchors)) or function.lineno
+    line = outline.anchored_line(source.lines, definition, finding.anchors) or definition
     return msgspec.structs.replace(location, line=line, code="")
-
-
-def _anchored_line(function: _Function, anchors: frozenset[str]) -> int | None:
-    """Find the first line that holds a key or keyword, else a name, else the first return."""
-    nodes = [node for statement in function.body for node in ast.walk(statement)]
-    written = [_line_of(node) for node in nodes if _written_name(node) in anchors]
-    mentioned = [_line_of(node) for node in nodes if _mentioned_name(node) in anchors]
-    returns = [node.lineno for node in nodes if isinstance(node, ast.Return) and node.value]
-    return next((min(lines) for lines in (written, mentioned, returns) if lines), None)
-
-
-def _line_of(node: ast.AST) -> int:
-    return int(getattr(node, "lineno", 0))
-
-
-def _written_name(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return node.arg if isinstance(node, ast.keyword) else None
-
-
-def _mentioned_name(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def _defined_at(source: SourceFile, line: int) -> _Function | None:
-    """Find the function whose decorators or ``def`` stand at *line*."""
-    for function in _functions(source):
-        if _first_line(function) <= line <= function.lineno:
-            return function
-    return None
 
 
 def _ordinal(location: Location) -> int:
     """Count the equal lines before this one in its function."""
     source = imported(location.file)
-    if source is None or not location.code:
+    if source is None or not location.code or location.line > len(source.lines):
         return 0
-    around = [
-        function
-        for function in _functions(source)
-        if _first_line(function) <= location.line <= (function.end_lineno or function.lineno)
-    ]
-    first = max((_first_line(function) for function in around), default=1)
+    first = outline.enclosing_def(source.lines, location.line) or 1
     before = source.lines[first - 1 : location.line - 1]
     return sum(text.strip()[:_MAX_LINE] == location.code for text in before)
-
-
-def _first_line(function: _Function) -> int:
-    return min([function.lineno, *(node.lineno for node in function.decorator_list)])
-
-
-@lru_cache(maxsize=_MAX_PARSED)
-def _functions(source: SourceFile) -> tuple[_Function, ...]:
-    try:
-        tree = ast.parse("\n".join(source.lines))
-    except (SyntaxError, ValueError, RecursionError):
-        return ()
-    return tuple(node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS))
 
 
 def _window(lines: tuple[str, ...], line: int, context: int) -> tuple[int, int]:
