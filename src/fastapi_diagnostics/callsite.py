@@ -56,8 +56,8 @@ class UserCode:
         )
 
     def add_root(self, root: Path) -> None:
-        """Count what lies below *root* as the user's."""
-        text = _posix(str(root.resolve())).rstrip("/") + "/"
+        """Count what lies below *root*, an absolute path without links, as the user's."""
+        text = _posix(str(root)).rstrip("/") + "/"
         if text not in self.roots:
             self.roots = (*self.roots, text)
             self._forget()

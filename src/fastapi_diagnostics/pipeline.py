@@ -3,7 +3,9 @@
 Failures of rules, of the store and of subscribers are contained here and counted.
 """
 
+import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -46,6 +48,7 @@ class Pipeline:
         self.concluded = 0
         self._open_store = open_store
         self._store: Store | None = None
+        self._opening = threading.Lock()
         self._worker = worker
         self._subscribers: list[Subscriber] = []
         self._recent: OrderedDict[str, RequestRecord] = OrderedDict()
@@ -53,9 +56,12 @@ class Pipeline:
     @property
     def store(self) -> Store:
         """The store, opened at its first use; may block."""
-        if self._store is None:
-            self._store = self._open_store()
-        return self._store
+        with self._opening:
+            if self._store is None:
+                self._store = self._open_store()
+                # An application that is dropped, as in tests, leaves no connection behind.
+                weakref.finalize(self, self._store.close).atexit = False
+            return self._store
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Call *subscriber* on the worker's thread after each batch was stored."""

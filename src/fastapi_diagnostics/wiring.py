@@ -35,7 +35,7 @@ from fastapi_diagnostics.outputs.log import FindingLog
 from fastapi_diagnostics.pipeline import Pipeline
 from fastapi_diagnostics.record import LoopBlock
 from fastapi_diagnostics.recorder import Recorder
-from fastapi_diagnostics.rules.catalogue import chosen_rules, unknown_names
+from fastapi_diagnostics.rules.catalogue import all_rules, chosen_rules, unknown_names
 from fastapi_diagnostics.runtime import Diagnostics, configure_user_code
 from fastapi_diagnostics.settings import (
     ConfigurationError,
@@ -49,6 +49,13 @@ from fastapi_diagnostics.store.opening import open_store
 from fastapi_diagnostics.worker import shared_worker
 
 STORE_FOLDER = ".fastapi_diagnostics"
+
+# Looked up while we are imported: an application is built on its event loop, where nobody should
+# wait for a file system, and where tools such as blockbuster forbid it.
+_DIRECTORY = Path.cwd()
+_PROJECT_ROOT = find_project_root(_DIRECTORY).resolve()
+all_rules()
+
 _COLLECTORS = (
     fastapi_collector,
     response_diff,
@@ -76,9 +83,7 @@ class DiagnosticsMiddleware(RecordingMiddleware):
     """
 
     def __init__(self, app: ASGIApp, **options: Any) -> None:
-        settings = read_settings(options, os.environ)
-        _check_rule_names(settings)
-        super().__init__(app, _contained_build(settings) if settings.enabled else None)
+        super().__init__(app, _contained_build(options))
 
 
 def capture(name: str) -> Capture:
@@ -103,6 +108,7 @@ def install_promotion() -> None:
 
 def install_hooks() -> None:
     """Install every collector; one that fails is off, and the status page says why."""
+    install_promotion()  # again, where everything was undone in the meantime
     event_loop.name_routes(_route_of)
     event_loop.on_late_victims = _tell_late_victims
     for collector in _COLLECTORS:
@@ -173,10 +179,12 @@ def _check_rule_names(settings: Settings) -> None:
             )
 
 
-def _contained_build(settings: Settings) -> Diagnostics | None:
+def _contained_build(options: Mapping[str, Any]) -> Diagnostics | None:
     """Build, or leave the application to itself: a failure of ours must not stop it."""
     try:
-        return _build(settings, os.environ)
+        settings = read_settings(options, os.environ)
+        _check_rule_names(settings)
+        return _build(settings, os.environ) if settings.enabled else None
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it is ours
@@ -201,9 +209,9 @@ def _build(settings: Settings, environ: Mapping[str, str]) -> Diagnostics | None
             "fastapi-diagnostics: allow_production needs a token: give the setting token, "
             "a text of at least 16 characters."
         )
-    directory = Path.cwd()
+    directory = _DIRECTORY
     token = functools.cache(lambda: settings.token or _kept_token(settings, directory))
-    configure_user_code(settings, Path(settings.project_root or find_project_root(directory)))
+    configure_user_code(settings, Path(settings.project_root or _PROJECT_ROOT))
     event_loop.configure(settings.block_threshold_ms)
     install_hooks()
     pipeline = _pipeline(settings, directory)

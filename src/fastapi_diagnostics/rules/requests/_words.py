@@ -1,9 +1,10 @@
 """Words for refused requests: paths as people write them, and an example of what is expected."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
+
+import msgspec
 
 from fastapi_diagnostics.record import ExpectedField, Rejection
 
@@ -62,7 +63,7 @@ def example(rejection: Rejection) -> str:
     if body and rejection.expects == "form":
         return urlencode({name: value for name, value in body.items() if value is not None})
     if body:
-        return json.dumps(body, ensure_ascii=False)
+        return msgspec.json.format(msgspec.json.encode(body), indent=0).decode()
     query = [field for field in required if field.path[0] == "query"]
     return "?" + urlencode({f.path[-1]: _value(f.type) for f in query}) if query else ""
 
@@ -97,6 +98,6 @@ def _value(type_text: str, *, has_fields: bool = False) -> Any:
         return {}
     if type_text.startswith("Literal["):
         first = type_text[8:-1].partition(", ")[0]
-        return first.strip("'\"") if first[:1] in "'\"" else json.loads(first.lower())
+        return first.strip("'\"") if first[:1] in "'\"" else msgspec.json.decode(first.lower())
     first = type_text.partition(" | ")[0]
     return _EXAMPLES.get(first.partition("[")[0], "…")

@@ -1,0 +1,1 @@
+"""FastAPI's and Starlette's own test suites, with us around every application and without."""
