@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import msgspec
 
+from fastapi_diagnostics.redaction import redact_text
+
 _LIMIT = (
     200  # distinct places; a place is a short name of ours, so this is never reached in practice
 )
@@ -72,7 +74,7 @@ class Faults:
 
 def _text(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"[:300]
+        return redact_text(f"{type(error).__name__}: {error}", 300)
     except Exception:  # noqa: BLE001 - the application's own __str__ may raise
         return type(error).__name__
 

@@ -136,16 +136,11 @@ def _observed(recorder: Recorder, runtime: Runtime, send: Send) -> Send:
     async def observed_send(message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
-            recorder.status = message["status"]
-            if recorder.status >= SERVER_ERROR:
-                _note_handled(recorder)
-            recorder.enter("response")
-            if headers:
-                message = {
-                    **message,
-                    "headers": [*message.get("headers", ()), *_our_headers(recorder)],
-                }
-            runtime.before_response()
+            try:
+                message = _begun(recorder, message, headers=headers)
+                runtime.before_response()
+            except Exception as error:  # noqa: BLE001 - ours, contained: it goes out as it is
+                FAULTS.note("begun", error)
             await send(message)
         elif kind in _LAST_MESSAGES or (
             kind == "http.response.body" and not message.get("more_body", False)
@@ -158,6 +153,17 @@ def _observed(recorder: Recorder, runtime: Runtime, send: Send) -> Send:
             await send(message)
 
     return observed_send
+
+
+def _begun(recorder: Recorder, message: Message, *, headers: bool) -> Message:
+    """Note the start of the response, and give it with our headers if they are wanted."""
+    recorder.status = message["status"]
+    if recorder.status >= SERVER_ERROR:
+        _note_handled(recorder)
+    recorder.enter("response")
+    if not headers:
+        return message
+    return {**message, "headers": [*message.get("headers", ()), *_our_headers(recorder)]}
 
 
 def _our_headers(recorder: Recorder) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:

@@ -137,10 +137,14 @@ class Recorder:
 
     def enter(self, phase: PhaseName) -> None:
         """Note that the request goes on to another phase."""
-        if phase != self.phase:
+        if phase == self.phase:
+            return
+        try:
             self.phase = phase
             if len(self._steps) < 100:  # noqa: PLR2004 - a websocket may alternate for hours
                 self._steps.append((phase, self.clock()))
+        except Exception as error:  # noqa: BLE001 - ours, contained: hooks call this unguarded
+            FAULTS.note("enter", error)
 
     def phase_during(self, begin: float, end: float) -> PhaseName:
         """Give the phase that took most of a stretch, between two readings of the clock."""

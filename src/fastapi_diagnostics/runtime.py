@@ -84,7 +84,7 @@ class Diagnostics:
         """Open a recording for an http or websocket scope."""
         self.watch_loop()
         if not self._adopted:
-            self._adopt(scope)
+            self._adopt(scope.get("app"))
         return Recorder(
             record_id=RECORD_IDS(),
             kind=scope["type"],
@@ -111,10 +111,13 @@ class Diagnostics:
             FAULTS.note("keep", error)
         finally:
             if state == "closed":
-                recorder.close()
+                with FAULTS.contained("close"):
+                    recorder.close()
 
     async def dashboard(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for our own pages."""
+        if not self._adopted:
+            self._adopt(scope.get("app", app))
         if self._pages is None:
             self._pages = await in_thread(self._make_pages, self, app)
         await self._pages(scope, receive, send)
@@ -179,9 +182,8 @@ class Diagnostics:
             "versions": _versions(),
         }
 
-    def _adopt(self, scope: Scope) -> None:
+    def _adopt(self, application: Any) -> None:
         """Count the application's own packages as user code, wherever they are installed."""
-        application = scope.get("app")
         if application is None:
             return  # wrapped from outside: known from the second request on
         self._adopted = True

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.callsite import frames, user_traceback
 from fastapi_diagnostics.record import ExceptionFact, Frame, PhaseName
-from fastapi_diagnostics.redaction import redact_text
+from fastapi_diagnostics.redaction import redact_text, secrets_in, without_secrets
 
 MAX_FRAMES = 16
 MAX_CHAIN = 8
@@ -55,8 +55,13 @@ def _validation_text(error: BaseException) -> str:
     if not callable(entries):
         return ""
     found = list(entries())
-    told = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found[:MAX_CHAIN])
-    return f"{len(found)} validation error{'s' * (len(found) != 1)}: {'; '.join(told)}"
+    shown = found[:MAX_CHAIN]
+    told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in shown)
+    secrets = secrets_in(getattr(error, "body", None)).union(
+        *(secrets_in(e.get("input"), e["loc"]) for e in shown)
+    )
+    told = without_secrets(told, secrets)
+    return f"{len(found)} validation error{'s' * (len(found) != 1)}: {told}"
 
 
 _VALIDATION = ("pydantic_core.", "fastapi.exceptions")
@@ -70,9 +75,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     seen = {id(error)}
     current = error
     for _ in range(MAX_CHAIN):
-        following = current.__cause__ or (
-            None if current.__suppress_context__ else current.__context__
-        )
+        following = current.__cause__  # an exception may refuse to be true or false
+        if following is None and not current.__suppress_context__:
+            following = current.__context__
         if following is None or id(following) in seen:
             return
         seen.add(id(following))

@@ -29,8 +29,6 @@ from fastapi_diagnostics.outputs.access import (
     load_or_create_token,
     login_link,
 )
-from fastapi_diagnostics.outputs.api import api_routes
-from fastapi_diagnostics.outputs.dashboard import dashboard_routes
 from fastapi_diagnostics.outputs.log import FindingLog
 from fastapi_diagnostics.pipeline import Pipeline
 from fastapi_diagnostics.record import LoopBlock
@@ -285,6 +283,10 @@ def _kept_token(settings: Settings, directory: Path) -> str:
 def _pages(
     token: Callable[[], str], diagnostics: Diagnostics, app: ASGIApp, *, production: bool
 ) -> ASGIApp:
+    # Imported at the first visit: they are half of what our import would cost.
+    from fastapi_diagnostics.outputs.api import api_routes  # noqa: PLC0415 - see above
+    from fastapi_diagnostics.outputs.dashboard import dashboard_routes  # noqa: PLC0415
+
     settings = diagnostics.settings
     routes = [*api_routes(diagnostics), *dashboard_routes(diagnostics)]
     policy = AccessPolicy(

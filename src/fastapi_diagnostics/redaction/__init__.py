@@ -6,6 +6,7 @@ it is queued, stored, logged or shown.
 
 from fastapi_diagnostics.redaction.digests import values_digest
 from fastapi_diagnostics.redaction.names import is_secret_name
+from fastapi_diagnostics.redaction.quoted import secrets_in, without_secrets
 from fastapi_diagnostics.redaction.text import redact_text
 from fastapi_diagnostics.redaction.urls import redact_path, redact_query_string
 from fastapi_diagnostics.redaction.values import preview
@@ -16,5 +17,7 @@ __all__ = [
     "redact_path",
     "redact_query_string",
     "redact_text",
+    "secrets_in",
     "values_digest",
+    "without_secrets",
 ]

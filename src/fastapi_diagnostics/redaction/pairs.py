@@ -16,6 +16,7 @@ _QUOTED = re.compile(
     r"[bBrRuU]{0,2}(\"(?:[^\"\\]|\\.)*+(?:\"|\Z|\\\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z|\\\Z))", re.DOTALL
 )
 _BARE = re.compile(r"[^\s,;&\"'()\[\]{}\\]+|\\(?![\"'])")
+_DONE = re.compile(rf"{REDACTED}(?=[)\]}}\"']|\Z)")
 _LINE = re.compile(r"[^\r\n]*")
 _BRACKETS = re.compile(r"[(\[{]|[)\]}]|" + _QUOTED.pattern, re.DOTALL)
 _LETTERS = re.compile(r"[A-Za-z]+")
@@ -76,7 +77,8 @@ def _value_end(text: str, match: re.Match[str]) -> int:
     if _PLACEHOLDER.match(text, start):
         return start
     if colon and not quoted_name and name.lower().endswith(_WHOLE_LINE):
-        return _end(_LINE, text, start)
+        # What was redacted before, inside of a sentence: the sentence goes on behind it.
+        return start if _DONE.match(text, start) else _end(_LINE, text, start)
     for pattern in (_ESCAPED, _QUOTED):
         end = _end(pattern, text, start)
         if end > start:

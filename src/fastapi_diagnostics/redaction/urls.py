@@ -1,6 +1,7 @@
 """Makes paths and query strings safe to keep."""
 
 import re
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -39,8 +40,13 @@ def redact_query_string(raw: bytes | str, mode: str = "redacted") -> str:
     return cut("&".join(done), MAX_QUERY - 1) + ("…" if more else "")
 
 
-def redact_path(path: str) -> str:
-    """Write a path with the segments replaced that look like a secret; at most 512 characters."""
+def redact_path(path: str, plain: Collection[str] | None = None) -> str:
+    """Write a path with the segments replaced that look like a secret; at most 512 characters.
+
+    Args:
+        path: Decoded.
+        plain: The only segments that may be shown; `None` where nothing is known of them.
+    """
     segments = path[:_SCANNED_PATH].split("/")
     if len(path) > _SCANNED_PATH:
         segments[-1] = "…"
@@ -48,7 +54,8 @@ def redact_path(path: str) -> str:
     for place, segment in enumerate(segments):
         named = place > 0 and is_secret_name(segments[place - 1])
         text = redact_within(segment, MAX_PATH, _SCANNED_PATH)
-        secret = REDACTED in text or (named and _is_opaque(segment))
+        hidden = plain is not None and segment != "" and segment not in plain
+        secret = hidden or REDACTED in text or (named and _is_opaque(segment))
         shown.append(REDACTED if secret else _RESERVED_BREAKS.sub(_quoted, text))
     return cut("/".join(shown), MAX_PATH)
 

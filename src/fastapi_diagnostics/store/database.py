@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -134,11 +135,15 @@ class FileSource:
 
 
 class Database:
-    """Holds the connection; its user sees to it that one thread at a time is inside."""
+    """Holds the connection; its user sees to it that one thread at a time is inside.
+
+    Whoever drops it without closing it leaves nothing open: Python 3.13 and later warn of that.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._connection: sqlite3.Connection | None = None
+        self._dropped: weakref.finalize[[sqlite3.Connection, int], Database] | None = None
         self._file: files.FileId | None = None
         self._damaged: files.FileId | None = None
 
@@ -193,8 +198,7 @@ class Database:
     def close(self) -> None:
         """Close the connection; the next use opens another one."""
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
+            _let_go(self._connection, id(self))
         self._forget()
 
     def _current(self) -> sqlite3.Connection:
@@ -202,6 +206,9 @@ class Database:
             self.close()  # somebody removed or replaced the file
         if self._connection is None:
             self._connection = self._source.connect(damaged=self._damaged)
+            self._dropped = weakref.finalize(self, _let_go, self._connection, id(self))
+            # Not at exit, when a thread may still be inside.
+            self._dropped.atexit = False
             self._file = self._source.identity()
             self._damaged = None
             if self._file is not None:
@@ -210,6 +217,9 @@ class Database:
 
     def _forget(self) -> None:
         self._connection = None
+        if self._dropped is not None:
+            self._dropped.detach()
+            self._dropped = None
         files.held.pop(id(self), None)
 
 
@@ -227,6 +237,12 @@ def _connect(name: str) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     schema.tune(connection, busy_ms=_PATIENT_BUSY_MS)
     return connection
+
+
+def _let_go(connection: sqlite3.Connection, holder: int) -> None:
+    with contextlib.suppress(sqlite3.Error):
+        connection.close()
+    files.held.pop(holder, None)
 
 
 def _refuse_read_only(connection: sqlite3.Connection) -> None:

@@ -59,9 +59,9 @@ ORDER BY created_seq DESC LIMIT :count
 """
 _CHANGES = """
 SELECT
-    (SELECT count(*) FROM records WHERE seq > ?1 AND kind != 'process'),
-    (SELECT count(*) FROM occurrences WHERE created_seq > ?1),
-    (SELECT count(*) FROM groups WHERE created_seq > ?1)
+    (SELECT count(*) FROM records WHERE seq > ? AND kind != 'process'),
+    (SELECT count(*) FROM occurrences WHERE created_seq > ?),
+    (SELECT count(*) FROM groups WHERE created_seq > ?)
 """
 _TOTALS = """
 SELECT count(*), coalesce(sum(query_count), 0) FROM records WHERE kind != 'process'
@@ -156,7 +156,7 @@ def count_changes(connection: sqlite3.Connection, since: str | None) -> Changes:
     known = _position(since, epoch)
     if known is None or known >= seq:
         return Changes(token=token, requests=0, findings=0, groups=0)
-    requests, findings, groups = connection.execute(_CHANGES, (known,)).fetchone()
+    requests, findings, groups = connection.execute(_CHANGES, (known, known, known)).fetchone()
     return Changes(token=token, requests=requests, findings=findings, groups=groups)
 
 

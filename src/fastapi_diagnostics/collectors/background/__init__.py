@@ -92,9 +92,7 @@ def _running(original: Callable[..., Any]) -> Callable[..., Any]:
             _failed(recorder, entry, error)
             raise
         finally:
-            if entry is not None:
-                entry.ended = recorder.clock()
-            recorder.enter("teardown")
+            _ended(recorder, entry)
 
     return __call__
 
@@ -148,6 +146,15 @@ def _started(recorder: Recorder, task: Any) -> Task | None:
         FAULTS.note("background.start", error)
         return None
     return entry
+
+
+def _ended(recorder: Recorder, entry: Task | None) -> None:
+    try:
+        if entry is not None:
+            entry.ended = recorder.clock()
+        recorder.enter("teardown")
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("background.ended", error)
 
 
 def _failed(recorder: Recorder, entry: Task | None, error: BaseException) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from fastapi_diagnostics.collectors.fastapi.names import callable_name, runs_in_threadpool
+from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import DependencyRun
 from fastapi_diagnostics.recorder import Recorder
 
@@ -33,7 +34,10 @@ class TimingCache(dict[Any, Any]):
     def __contains__(self, key: object) -> bool:
         found = dict.__contains__(self, key)
         if len(self.events) < MAX_EVENTS:
-            self.events.append(("found" if found else "absent", key, self.clock()))
+            try:
+                self.events.append(("found" if found else "absent", key, self.clock()))
+            except Exception as error:  # noqa: BLE001 - ours, contained
+                FAULTS.note("fastapi.dependency", error)
         return found
 
     def __getitem__(self, key: Any) -> Any:

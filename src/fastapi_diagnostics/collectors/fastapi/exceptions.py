@@ -39,7 +39,8 @@ def watch_exceptions(original: Callable[..., Any], *, plain: bool) -> Callable[.
         # Taken now: an application mounted below will write its own into the same scope.
         handlers = private.exception_handlers(conn.scope)
         if plain:
-            _enter_plain_endpoint(recorder, conn.scope)
+            with FAULTS.contained("fastapi.plain"):
+                _enter_plain_endpoint(recorder, conn.scope)
 
         async def observed(scope: Any, receive: Any, send: Any) -> None:
             try:

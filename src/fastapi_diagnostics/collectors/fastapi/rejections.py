@@ -14,7 +14,13 @@ from fastapi_diagnostics.collectors.fastapi.bodies import Body, describe_body, k
 from fastapi_diagnostics.collectors.fastapi.expectations import expectation
 from fastapi_diagnostics.collectors.fastapi.routes import shadowed_by
 from fastapi_diagnostics.record import Location, Rejection, RejectionError
-from fastapi_diagnostics.redaction import preview, redact_text
+from fastapi_diagnostics.redaction import (
+    is_secret_name,
+    preview,
+    redact_text,
+    secrets_in,
+    without_secrets,
+)
 
 MAX_ERRORS = 50
 MAX_NAMES = 100
@@ -48,8 +54,11 @@ def describe_rejection(
         body = Body("unread" if _has_body(headers) else "empty")
     else:
         body = describe_body(getattr(error, "body", None), content_type.lower(), entries)
+    secrets = secrets_in(getattr(error, "body", None)).union(
+        *(secrets_in(entry.get("input"), entry.get("loc", ())) for entry in entries)
+    )
     return Rejection(
-        errors=tuple(_error(entry, body.keys, mode) for entry in entries),
+        errors=tuple(_error(entry, body.keys, mode, secrets) for entry in entries),
         content_type=printable(content_type.lower()),
         expects=wanted.expects,
         body_kind=body.kind,
@@ -70,7 +79,9 @@ def _has_body(headers: Mapping[str, bytes]) -> bool:
     return headers.get("content-length", b"0") != b"0" or "transfer-encoding" in headers
 
 
-def _error(entry: Mapping[str, Any], body_keys: tuple[str, ...], mode: str) -> RejectionError:
+def _error(
+    entry: Mapping[str, Any], body_keys: tuple[str, ...], mode: str, secrets: frozenset[str]
+) -> RejectionError:
     kind = str(entry.get("type", ""))
     loc = tuple(printable(str(part)) for part in entry.get("loc", ()))
     given = entry.get("input")
@@ -82,8 +93,8 @@ def _error(entry: Mapping[str, Any], body_keys: tuple[str, ...], mode: str) -> R
     return RejectionError(
         loc=loc,
         type=kind,
-        message=_message(entry, kind, mode),
-        input=preview(given, name=loc[-1], mode=mode) if shown else "",
+        message=_message(entry, kind, mode, secrets),
+        input=preview(given, name=_telling(loc), mode=mode) if shown else "",
         expected=expected,
         came="" if about_key or kind == "json_invalid" else kind_of(given),
         keys=_keys_around(kind, loc, given, body_keys),
@@ -91,11 +102,16 @@ def _error(entry: Mapping[str, Any], body_keys: tuple[str, ...], mode: str) -> R
     )
 
 
-def _message(entry: Mapping[str, Any], kind: str, mode: str) -> str:
+def _telling(loc: tuple[str, ...]) -> str:
+    """Name what was refused; a list or an object below a secret's name holds secrets."""
+    return next((part for part in loc[1:] if is_secret_name(part)), loc[-1])
+
+
+def _message(entry: Mapping[str, Any], kind: str, mode: str, secrets: frozenset[str]) -> str:
     """Texts of the application's own validators often quote the value."""
     if mode == "none" and kind in _QUOTING:
         return kind
-    return redact_text(str(entry.get("msg", "")), 300)
+    return redact_text(without_secrets(str(entry.get("msg", "")), secrets), 300)
 
 
 def _keys_around(

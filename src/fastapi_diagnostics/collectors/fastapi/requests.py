@@ -46,18 +46,25 @@ def _watch_solving(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             solved = await original(**options)
         except BaseException:
-            if solving is not None:
-                solving.ended = recorder.clock()
-                solving.failed = True
+            _end(recorder, solving, failed=True)
             raise
-        if solving is not None:
-            solving.ended = recorder.clock()
+        _end(recorder, solving)
         if not solved.errors:
             # Generators and websocket endpoints are called by nobody else who could tell.
             recorder.enter("endpoint")
         return solved
 
     return solve_dependencies
+
+
+def _end(recorder: Recorder, solving: Solving | None, *, failed: bool = False) -> None:
+    if solving is None:
+        return
+    try:
+        solving.failed = failed
+        solving.ended = recorder.clock()
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("fastapi.solved", error)
 
 
 def _begin(recorder: Recorder, options: dict[str, Any]) -> Solving | None:

@@ -16,7 +16,7 @@ from fastapi_diagnostics.collectors.fastapi.names import type_text
 from fastapi_diagnostics.collectors.fastapi.part import NAME, FastAPIPart
 from fastapi_diagnostics.record import Location
 from fastapi_diagnostics.recorder import Recorder
-from fastapi_diagnostics.redaction import redact_path, redact_query_string
+from fastapi_diagnostics.redaction import is_secret_name, redact_path, redact_query_string
 
 _MAX_REMEMBERED = 2048
 
@@ -52,14 +52,26 @@ def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
     if route is None:
         route = _route_of_endpoint(inner)
     raw_query = scope.get("query_string")
+    known = _UNMATCHED if route is None else _route_facts(route, method, inner)
     return {
-        **(_UNMATCHED if route is None else _route_facts(route, method, inner)),
+        **known,
         "method": method,
-        "path": _shown_path(scope.get("path", "")),
+        "path": _path(scope.get("path", ""), inner.get("path_params"), known["route"]),
         "query": redact_query_string(raw_query.decode("latin-1"), recorder.values)
         if raw_query
         else "",
     }
+
+
+def _path(path: str, parameters: Any, route: str) -> str:
+    """Show the path; where a parameter of it has a secret's name, only what is known to be none."""
+    if not parameters or not any(is_secret_name(name) for name in parameters):
+        return _shown_path(path)
+    plain = set(route.split(" ", 1)[-1].split("/"))
+    for name, value in parameters.items():
+        if type(value) in {str, int} and not is_secret_name(name):
+            plain |= set(str(value).split("/"))
+    return redact_path(path, plain)
 
 
 def application_files(app: Any) -> tuple[Path, ...]:

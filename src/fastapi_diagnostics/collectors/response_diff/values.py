@@ -23,7 +23,8 @@ def values_of(raw: Any) -> tuple[dict[Any, Any] | None, Source]:
     """
     cls = type(raw)
     if issubclass(cls, dict):
-        return raw, "dict"
+        # A subclass may iterate in its own way.
+        return (raw if cls is dict else dict(dict.items(raw))), "dict"
     if mapper_of(cls) is not None:  # type: ignore[arg-type] # mypy: no class is hashable
         return _attributes(raw), "orm"
     if BaseModel in cls.__mro__:

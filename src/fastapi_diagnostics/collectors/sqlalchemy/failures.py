@@ -138,7 +138,7 @@ def _within(error: BaseException, depth: int) -> Iterator[BaseException]:
         if isinstance(current, BaseExceptionGroup) and depth < _MAX_CHAIN:
             for member in current.exceptions:
                 yield from _within(member, depth + 1)
-        current = current.__cause__ or current.__context__
+        current = current.__context__ if current.__cause__ is None else current.__cause__
 
 
 def _names(error: BaseException, key: str) -> bool:

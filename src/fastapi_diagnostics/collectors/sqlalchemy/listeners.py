@@ -137,13 +137,19 @@ def _statement_hooks(note: Note) -> tuple[Callable[..., None], Callable[..., Non
 def _transaction_ended(conn: Any) -> None:  # noqa: ARG001 - the event's argument
     recorder = CURRENT.get()
     if recorder is not None and not recorder.closed:
-        recorder.part("sql", SqlPart).transactions += 1
+        try:
+            recorder.part("sql", SqlPart).transactions += 1
+        except Exception as error:  # noqa: BLE001 - ours, contained
+            FAULTS.note("sql.transaction", error)
 
 
 def _before_flush(*_args: Any) -> None:
     recorder = CURRENT.get()
     if recorder is not None and not recorder.closed:
-        recorder.part("sql", SqlPart).flushes += 1
+        try:
+            recorder.part("sql", SqlPart).flushes += 1
+        except Exception as error:  # noqa: BLE001 - ours, contained
+            FAULTS.note("sql.flush", error)
 
 
 def _committed(session: Any) -> None:
