@@ -4,12 +4,12 @@ A hook, a rule or an output that raises loses its own result and nothing else.
 What raised is shown on the status page.
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
 
+from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.redaction import redact_text
 
 _LIMIT = (
@@ -35,7 +35,7 @@ class Faults:
     """Counts failures by place; safe to call from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._seen: dict[str, Fault] = {}
 
     def note(self, where: str, error: BaseException) -> int:

@@ -3,7 +3,6 @@
 Failures of rules, of the store and of subscribers are contained here and counted.
 """
 
-import threading
 import time
 import weakref
 from collections import OrderedDict
@@ -15,6 +14,7 @@ import msgspec
 from fastapi_diagnostics import source
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.finding import Finding, Rule
+from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.record import RequestRecord, decode_record
 from fastapi_diagnostics.recorder import Sealed
 from fastapi_diagnostics.rules.catalogue import LoadedRule
@@ -48,7 +48,7 @@ class Pipeline:
         self.concluded = 0
         self._open_store = open_store
         self._store: Store | None = None
-        self._opening = threading.Lock()
+        self._opening = Lock()
         self._worker = worker
         self._subscribers: list[Subscriber] = []
         self._recent: OrderedDict[str, RequestRecord] = OrderedDict()

@@ -1,7 +1,6 @@
 """Opens the user's Python files, and tells whether they are still what was imported."""
 
 import importlib.util
-import threading
 import time
 from collections import OrderedDict
 from functools import lru_cache
@@ -11,6 +10,7 @@ from typing import Final
 import msgspec
 
 from fastapi_diagnostics.callsite import USER, USER_CODE
+from fastapi_diagnostics.locks import Lock
 
 _STARTED_NS: Final = time.time_ns()
 """Files last changed before this moment are as they were imported."""
@@ -24,7 +24,7 @@ class SourceFile(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]
 
 
-_lock = threading.Lock()
+_lock = Lock()
 _remembered: OrderedDict[str, SourceFile] = OrderedDict()
 
 

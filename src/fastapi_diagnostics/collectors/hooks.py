@@ -3,11 +3,12 @@
 Every change is undone by `Hooks.undo`, in reverse order, and leaves every attribute as before.
 """
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+from fastapi_diagnostics.locks import Lock
 
 _MISSING = object()
 
@@ -30,7 +31,7 @@ class Hooks:
     """What is replaced at present, and how to put it back."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._undo: list[Callable[[], None]] = []
         self._places: set[tuple[int, str]] = set()
         self._status: dict[str, HookStatus] = {}

@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from fastapi_diagnostics.finding import FindingState, Group, Occurrence
+from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.store import pruning, reading, writing
 from fastapi_diagnostics.store.backlog import Backlog
 from fastapi_diagnostics.store.database import Database, Source
@@ -78,7 +78,7 @@ class SqliteStore:
         self._limits = limits
         self._about = {"kind": kind, "wanted": wanted, "where": where}
         self._problem = problem
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._database = Database(source)
         self._backlog = Backlog(clock)
         self._reader = RowReader()
@@ -201,8 +201,7 @@ class SqliteStore:
             self._database.close()
 
     def forget_parent(self) -> None:
-        """Start over in a forked child: the lock may be held by a thread that is not here."""
-        self._lock = threading.RLock()
+        """Start over in a forked child: the connection is the parent's."""
         self._database.abandon()
         self._backlog.clear()
         self._unannounced.clear()

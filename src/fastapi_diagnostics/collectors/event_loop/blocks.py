@@ -1,7 +1,6 @@
 """What happens when a callback ran too long: who did it, who waited, who has to be told later."""
 
 import contextvars
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from fastapi_diagnostics.collectors.event_loop.state import (
 from fastapi_diagnostics.collectors.event_loop.verdict import judge
 from fastapi_diagnostics.collectors.times import PART
 from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.record import LoopBlock, Victim
 from fastapi_diagnostics.recorder import Recorder
 from fastapi_diagnostics.redaction import redact_path
@@ -258,7 +258,7 @@ class LateVictims:
     """Remembers blocks by record until their victims are known: mostly after it was sealed."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._blocks: OrderedDict[str, list[Block]] = OrderedDict()
 
     def expect(self, block: Block) -> None:
