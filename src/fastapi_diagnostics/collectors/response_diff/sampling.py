@@ -1,5 +1,6 @@
 """Which responses are looked at: the first ones of each kind, then one in a few."""
 
+import weakref
 from typing import Any, Final
 
 FIRST: Final = 25
@@ -9,6 +10,16 @@ _MAX_KINDS: Final = 4000
 _MAX_KEYS: Final = 40
 
 
+class _Count:
+    """How often a kind was seen; the reference tells a field from a later one at its address."""
+
+    __slots__ = ("field", "seen")
+
+    def __init__(self, field: Any) -> None:
+        self.field = weakref.ref(field)
+        self.seen = 0
+
+
 class Sampling:
     """Counts responses by response field, type of the value and its top-level keys.
 
@@ -16,14 +27,17 @@ class Sampling:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[Any, int] = {}
+        self._counts: dict[Any, _Count] = {}
 
     def wanted(self, field: Any, raw: Any) -> bool:
         """Count a response and tell whether to look at it."""
         keys = tuple(raw) if type(raw) is dict and len(raw) <= _MAX_KEYS else None
         kind = (id(field), type(raw), keys)
-        count = self._counts.get(kind, 0)
-        if count == 0 and len(self._counts) >= _MAX_KINDS:
-            self._counts.clear()
-        self._counts[kind] = count + 1
-        return count < FIRST or count % EVERY == 0
+        count = self._counts.get(kind)
+        if count is None or count.field() is not field:
+            if len(self._counts) >= _MAX_KINDS:
+                self._counts.clear()
+            count = self._counts[kind] = _Count(field)
+        seen = count.seen
+        count.seen = seen + 1
+        return seen < FIRST or seen % EVERY == 0
