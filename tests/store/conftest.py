@@ -1,5 +1,6 @@
 """Stores to test: the same behaviour is asked of the file and of memory."""
 
+import gc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,13 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def no_connection_left_open():
+    """Let Python 3.13 and later tell now, in the test that left it open."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

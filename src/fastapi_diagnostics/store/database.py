@@ -235,7 +235,11 @@ def _connect(name: str) -> sqlite3.Connection:
     # Transactions are begun by hand; the store's lock keeps threads apart.
     connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    schema.tune(connection, busy_ms=_PATIENT_BUSY_MS)
+    try:
+        schema.tune(connection, busy_ms=_PATIENT_BUSY_MS)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
