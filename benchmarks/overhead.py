@@ -153,9 +153,9 @@ def _latency_us(connection: socket.socket, count: int) -> float:
 
 
 def _read_response(connection: socket.socket) -> None:
-    data = connection.recv(65536)
+    data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += _received(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         int(line.split(b":")[1])
@@ -164,7 +164,14 @@ def _read_response(connection: socket.socket) -> None:
     )
     missing = length - len(body)
     while missing > 0:
-        missing -= len(connection.recv(65536))
+        missing -= len(_received(connection))
+
+
+def _received(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise ConnectionError("The server closed the connection.")
+    return data
 
 
 def _print(title: str, rows: list[Row]) -> None:

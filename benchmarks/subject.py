@@ -93,7 +93,10 @@ def _serve(app: App, loop_name: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    config = uvicorn.Config(app, loop=loop_name, log_level="warning", access_log=False)
+    # The connection waits for its turn as long as it takes.
+    config = uvicorn.Config(
+        app, loop=loop_name, log_level="warning", access_log=False, timeout_keep_alive=3600
+    )
     server = uvicorn.Server(config)
 
     def stop_with_input() -> None:
