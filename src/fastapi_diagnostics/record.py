@@ -167,6 +167,9 @@ class ExceptionFact(msgspec.Struct, frozen=True, kw_only=True):
         handler: Name of the application's handler that turned it into an answer; `None` if none.
         handler_location: Where that handler is defined.
         raised_by_handler: Whether a handler raised it while handling another exception.
+        raised_in: Where that handler is defined; `None` without one, or if it is no user code.
+        answered: Whether the response had begun when it was seen first: then no handler could
+            change what the client gets.
     """
 
     type: str
@@ -180,6 +183,8 @@ class ExceptionFact(msgspec.Struct, frozen=True, kw_only=True):
     handler: str | None = None
     handler_location: Location | None = None
     raised_by_handler: bool = False
+    raised_in: Location | None = None
+    answered: bool = False
 
 
 class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,6 +217,46 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     cause: int | None = None
+
+
+class BrokenStream(msgspec.Struct, frozen=True, kw_only=True):
+    """A response whose body ended with an exception after its status had been sent.
+
+    Attributes:
+        response: Class of the response, such as ``StreamingResponse``.
+        exception: Index into `RequestRecord.exceptions`.
+    """
+
+    response: str
+    exception: int
+
+
+class LooseTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task or a coroutine that nobody waited for, and that came to grief.
+
+    Attributes:
+        id: Unique among all workers; the fact may be told of after its request was sealed.
+        kind: ``failed`` with an exception that nobody retrieved, ``destroyed`` while pending, or
+            ``never-awaited`` (a coroutine that was made and dropped).
+        name: Qualified name of the coroutine function.
+        at: When asyncio or the interpreter told of it; RFC 3339, UTC, microseconds.
+        created_at: The user's line that started the task, or that made the coroutine; `None` if
+            a library did, or if that line cannot be told.
+        defined_at: Where the coroutine function is defined, when that is user code.
+        exact: Whether `created_at` was seen; otherwise it is the only line that fits.
+        exception: What a failed task raised.
+        after_response: Whether it was told of when the response had begun or was over.
+    """
+
+    id: str
+    kind: Literal["failed", "destroyed", "never-awaited"]
+    name: str
+    at: str
+    created_at: Location | None = None
+    defined_at: Location | None = None
+    exact: bool = True
+    exception: ExceptionFact | None = None
+    after_response: bool = False
 
 
 class RejectionError(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,12 +292,14 @@ class ExpectedField(msgspec.Struct, frozen=True, kw_only=True):
         name: The Python name; differs from the last part of `path` where an alias is set.
         type: Readable annotation, such as ``int`` or ``list[str]``.
         required: Whether leaving it out is an error.
+        constraints: Such as ``>= 1`` and ``at most 20 characters``; empty without any.
     """
 
     path: tuple[str, ...]
     name: str
     type: str
     required: bool
+    constraints: tuple[str, ...] = ()
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,6 +324,8 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
         endpoint: Where the endpoint is defined.
         takes_request: Whether the endpoint or a dependency takes the Request itself, and so may
             read a body that it does not declare.
+        example: JSON of a body with every required value, built from what is declared; empty
+            where the endpoint takes none, or where none can be made up.
     """
 
     errors: tuple[RejectionError, ...]
@@ -293,6 +342,43 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     shadowed_routes: tuple[tuple[str, Location | None], ...] = ()
     endpoint: Location | None = None
     takes_request: bool = False
+    example: str = ""
+
+
+class InvalidResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What an endpoint returned and its own response model refused.
+
+    Attributes:
+        errors: With locations below what was returned; `RejectionError.came` names the type.
+        model: Readable name of the response model; empty if it is not known.
+        endpoint: The function that returned it.
+        exception: Index into `RequestRecord.exceptions`.
+    """
+
+    errors: tuple[RejectionError, ...]
+    model: str
+    endpoint: Location | None
+    exception: int
+
+
+class SlashRedirect(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that only sent the client to the same path with or without its last slash.
+
+    Attributes:
+        to: The path it was sent to, redacted.
+        route: What serves that path, such as ``POST /orders/``.
+        endpoint: Where its endpoint is defined.
+        body: Whether the request carried a body.
+        authorization: Whether it carried the header ``Authorization``.
+        leaves_https: Whether a proxy took the request over https while the redirect says http.
+    """
+
+    to: str
+    route: str
+    endpoint: Location | None = None
+    body: bool = False
+    authorization: bool = False
+    leaves_https: bool = False
 
 
 class StrippedField(msgspec.Struct, frozen=True, kw_only=True):
@@ -313,6 +399,9 @@ class StrippedField(msgspec.Struct, frozen=True, kw_only=True):
         model_bases: What its class statement derives from, such as ``BaseModel``.
         written_in: The user's function that wrote the key of a ``dict``: the endpoint or one it
             calls; `None` if the key is written nowhere near, as in a dict from elsewhere.
+        attribute: Of a relationship, as queries name it: ``Author.books``; else empty.
+        read: Whether the user's code reads a relationship itself, and so had a use for it.
+        subclass: Whether what held it is of a class derived from the response model.
     """
 
     path: str
@@ -327,6 +416,25 @@ class StrippedField(msgspec.Struct, frozen=True, kw_only=True):
     model_module: str = ""
     model_bases: str = ""
     written_in: Location | None = None
+    attribute: str = ""
+    read: bool = False
+    subclass: bool = False
+
+
+class SentSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """A text with a secret-looking name that went out; never the text itself.
+
+    Attributes:
+        path: Such as ``items[].password_hash``.
+        hashed: Whether the text looks like the hash of a password.
+        endpoint: The function that returned it.
+        model: Readable name of the response model; empty without one.
+    """
+
+    path: str
+    hashed: bool
+    endpoint: Location | None
+    model: str = ""
 
 
 class ResponseDiff(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,6 +487,15 @@ class LoopBlock(msgspec.Struct, frozen=True, kw_only=True):
         coroutine: The innermost user line on the stack that lies in an ``async def``, where
             ``await`` can be written; `None` without one.
         first_call: Whether it was the first call of its route in this process.
+        source: That call as the user's file writes it, such as ``time.sleep(1.5)``; empty where the
+            file cannot be read or the call is over 300 characters.
+        caller: The call in `coroutine` that led to the line, likewise; empty where that is the line.
+        through: Libraries between the user's line and what ran, nearest to the user first, such as
+            ``("sqlalchemy", "sqlite3")``.
+        gc_ms: What of it the cyclic garbage collector took.
+        awaits: Whether the function of `coroutine` awaits anything at all; `None` without one.
+        thread: Name of the other thread that kept the GIL; empty where the loop's own did it.
+        ended: Whether it was over when this was noted.
     """
 
     id: str
@@ -395,6 +512,68 @@ class LoopBlock(msgspec.Struct, frozen=True, kw_only=True):
     victims: tuple[Victim, ...] = ()
     first_call: bool = False
     written: str = ""
+    source: str = ""
+    caller: str = ""
+    through: tuple[str, ...] = ()
+    gc_ms: float = 0.0
+    awaits: bool | None = None
+    thread: str = ""
+    ended: bool = True
+
+
+class ShortBlocks(msgspec.Struct, frozen=True, kw_only=True):
+    """Callbacks at one user line that ran for 40 to 100 % of the threshold each.
+
+    Attributes:
+        longest: The longest of them; it knows no victims.
+        count: How many there were.
+        total_ms: Sum of their durations.
+    """
+
+    longest: LoopBlock
+    count: int
+    total_ms: float
+
+
+class ThreadHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """What occupied worker threads while a call waited for one.
+
+    Attributes:
+        request_id: One of the requests; empty for work of no request, like `route`.
+        name: Qualified name of the function in the thread.
+        location: Where it is defined, when that is user code.
+        threads: How many threads it had.
+    """
+
+    name: str
+    request_id: str = ""
+    route: str = ""
+    location: Location | None = None
+    threads: int = 1
+
+
+class ThreadWait(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that had to wait because every worker thread was taken.
+
+    Attributes:
+        name: Qualified name of the function, or of the class.
+        role: What took the thread: a ``def`` endpoint, a ``def`` or class dependency, or other
+            work such as ``run_in_threadpool``.
+        location: Where it is defined, when that is user code.
+        ran_ms: Its own duration; `None` when it never got a thread.
+        threads: How many there are.
+        holders: Who had them when it asked, most threads first, at most ten.
+    """
+
+    name: str
+    role: Literal["endpoint", "dependency", "class-dependency", "other"]
+    started_ms: float
+    waited_ms: float
+    phase: PhaseName
+    location: Location | None = None
+    ran_ms: float | None = None
+    threads: int = 0
+    holders: tuple[ThreadHolder, ...] = ()
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
@@ -407,7 +586,14 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DependencyRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One resolved dependency; `cached` ones cost nothing."""
+    """One resolved dependency; `cached` ones cost nothing.
+
+    Attributes:
+        duration_ms: Its own call alone, without those of the dependencies it asks for.
+        threadpool: Whether it runs in a worker thread.
+        parent: Position in `RequestRecord.dependencies` of the one that asked for it; `None` for
+            those that the endpoint asks for, and where nobody noted it.
+    """
 
     name: str
     started_ms: float
@@ -415,14 +601,21 @@ class DependencyRun(msgspec.Struct, frozen=True, kw_only=True):
     cached: bool = False
     threadpool: bool = False
     raised: bool = False
+    parent: int | None = None
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was considered and found to be in order, with the reason."""
+    """Something that was considered and found to be in order, with the reason.
+
+    Attributes:
+        count: How often it was considered in this record.
+        queries: `Query.index` of the statements it is about, at most 50; empty if it is about none.
+    """
 
     what: str
     reason: str
     count: int = 1
+    queries: tuple[int, ...] = ()
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -443,6 +636,9 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
         worker: Process id of the worker that recorded it.
         overhead_ms: Our own time on the request's path, where it was measured.
         truncated: Names of fields of this record that were cut to their bounds.
+        shadowed_routes: Of a request that was answered with an error: later routes whose pattern
+            also matches this URL, word for word where the one that took it has a parameter.
+        slash_redirect: `None` unless the answer was such a redirect.
     """
 
     id: str
@@ -465,16 +661,24 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     lazy_failures: tuple[LazyLoadFailure, ...] = ()
     exceptions: tuple[ExceptionFact, ...] = ()
     tasks: tuple[TaskRun, ...] = ()
+    broken_streams: tuple[BrokenStream, ...] = ()
+    loose_tasks: tuple[LooseTask, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     response_diffs: tuple[ResponseDiff, ...] = ()
     protected: tuple[str, ...] = ()
     blocks: tuple[LoopBlock, ...] = ()
     waits: tuple[Wait, ...] = ()
+    short_blocks: tuple[ShortBlocks, ...] = ()
+    thread_waits: tuple[ThreadWait, ...] = ()
     dependencies: tuple[DependencyRun, ...] = ()
     cleared: tuple[Cleared, ...] = ()
     worker: int = 0
     overhead_ms: float | None = None
     truncated: tuple[str, ...] = ()
+    shadowed_routes: tuple[tuple[str, Location | None], ...] = ()
+    slash_redirect: SlashRedirect | None = None
+    invalid_responses: tuple[InvalidResponse, ...] = ()
+    sent_secrets: tuple[SentSecret, ...] = ()
 
 
 def decode_record(data: bytes) -> RequestRecord:

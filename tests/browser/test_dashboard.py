@@ -43,7 +43,7 @@ def test_much_data_neither_complains_nor_overflows(page, site, backend):
     backend.store.save(many_reports())
     page.set_viewport_size(PHONE)
 
-    for path in ("", "requests", "requests/01KB5HUGE"):
+    for path in ("", "requests", "requests/01KB5HUGE", "queries", "loop?minutes=1440"):
         page.goto(site + path)
         assert overflow(page) <= 0, path
 
@@ -139,6 +139,53 @@ def test_pages_of_many_rows_follow_without_javascript(browser, site, backend):
 
     expect(page).to_have_url(f"{site}?page=2")
     context.close()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("scripts", [True, False], ids=["with", "without-javascript"])
+def test_a_bar_of_the_loop_leads_to_its_block_and_on_to_a_victim(browser, site, scripts):
+    context = browser.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+
+    page.goto(site + "loop")
+    page.get_by_role("link", name="bcrypt.hashpw 412 ms").click()
+    expect(page.get_by_role("heading", name="bcrypt.hashpw held the loop")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="bcrypt.hashpw 412 ms")).to_be_in_viewport()
+    page.get_by_role("link", name="01KB5E0N1").click()
+
+    expect(page.get_by_role("heading", name="GET /authors/")).to_be_visible()
+    context.close()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("scripts", [True, False], ids=["with", "without-javascript"])
+def test_statements_are_sorted_opened_and_lead_to_their_finding(browser, site, scripts):
+    context = browser.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+
+    page.goto(site + "queries")
+    page.get_by_role("link", name="Runs", exact=True).click()
+    expect(page).to_have_url(site + "queries?sort=runs")
+    row = page.locator("#rows > li", has_text="book.author_id")
+    row.locator("summary").click()
+    expect(row.locator("pre")).to_contain_text("WHERE book.author_id = ?")
+    row.get_by_role("link", name="SQL101").click()
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("was loaded 20 times")
+    context.close()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("size", [None, PHONE], ids=["desktop", "phone"])
+def test_the_arrow_of_a_request_holds_together_when_a_row_is_opened(page, site, size):
+    if size:
+        page.set_viewport_size(size)
+    page.goto(site + "requests/01KB5E0N1")
+
+    page.locator("#q1 summary").click()
+
+    rows = [page.locator(f"#q{n} .edges").bounding_box() for n in (1, 2)]
+    assert abs(rows[0]["y"] + rows[0]["height"] - rows[1]["y"]) <= 2
 
 
 def test_resolving_moves_a_finding(page, site, filled):

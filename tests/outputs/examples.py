@@ -10,6 +10,7 @@ from fastapi_diagnostics.record import (
     DependencyRun,
     ExceptionFact,
     Frame,
+    HotLine,
     LoopBlock,
     Phase,
     Rejection,
@@ -18,6 +19,7 @@ from fastapi_diagnostics.record import (
     StrippedField,
     TaskRun,
     TimeSplit,
+    Victim,
     Wait,
 )
 from fastapi_diagnostics.store.protocol import Report
@@ -34,6 +36,10 @@ def at(minutes_ago: float = 0.0) -> str:
 
 def loop_line() -> Any:
     return a_location(file=AUTHORS, line=11, function="list_authors", code="")
+
+
+def parents_line() -> Any:
+    return a_location(file=AUTHORS, line=8, function="list_authors", code="")
 
 
 def n_plus_one_report(record_id: str = "01KB5E0N1", minutes_ago: float = 1.0) -> Report:
@@ -60,8 +66,22 @@ def n_plus_one_report(record_id: str = "01KB5E0N1", minutes_ago: float = 1.0) ->
             attribute="Author.books",
             values=(str(number),),
             location=loop_line(),
+            stack=(Frame(location=loop_line(), in_loop=True), Frame(location=parents_line())),
+            parent_query=0,
         )
         for number in range(20)
+    )
+    eager = a_query(
+        index=21,
+        sql="SELECT publisher.id, publisher.name FROM publisher WHERE publisher.id IN (?)",
+        started_ms=31.5,
+        duration_ms=0.6,
+        rows=4,
+        kind="eager",
+        attribute="Book.publisher",
+        batch=True,
+        location=loop_line(),
+        parent_query=1,
     )
     evidence = {
         "attribute": "Author.books",
@@ -97,11 +117,16 @@ def n_plus_one_report(record_id: str = "01KB5E0N1", minutes_ago: float = 1.0) ->
         route="GET /authors/",
         started_at=at(minutes_ago),
         duration_ms=46.2,
-        queries=(parents, *loads),
+        queries=(parents, *loads, eager),
         dependencies=(
-            DependencyRun(name="app.database.get_session", started_ms=0.6, duration_ms=0.9),
+            DependencyRun(
+                name="app.database.get_session", started_ms=0.6, duration_ms=0.9, parent=1
+            ),
             DependencyRun(
                 name="app.auth.current_user", started_ms=1.5, duration_ms=1.1, threadpool=True
+            ),
+            DependencyRun(
+                name="app.database.get_session", started_ms=2.6, duration_ms=0.0, cached=True
             ),
         ),
         phases=(
@@ -112,7 +137,14 @@ def n_plus_one_report(record_id: str = "01KB5E0N1", minutes_ago: float = 1.0) ->
             Phase(name="response", started_ms=42.9, duration_ms=3.3),
         ),
         time=TimeSplit(on_loop_ms=21.3, queued_ms=0.4, threadpool_ms=1.1, awaiting_ms=23.4),
-        cleared=(Cleared(what="chunked IN", reason="each batch serves several keys", count=3),),
+        cleared=(
+            Cleared(
+                what="eager batch of selectinload",
+                reason="one statement serves every author",
+                queries=(21,),
+            ),
+            Cleared(what="chunked IN", reason="each batch serves several keys", count=3),
+        ),
         overhead_ms=0.08,
     )
 
@@ -197,13 +229,26 @@ def block_report(record_id: str = "01KB5E0N2", minutes_ago: float = 3.0) -> Repo
                 id="b1",
                 kind="password-hash",
                 call="bcrypt.hashpw",
-                started_at=at(3),
+                started_at=at(minutes_ago),
                 started_ms=15.0,
                 duration_ms=412.0,
                 phase="endpoint",
                 location=line,
+                stack=(Frame(location=line), Frame(location=loop_line())),
+                hot_lines=(
+                    HotLine(file=AUTHORS, line=19, ms=405.0),
+                    HotLine(file=AUTHORS, line=18, ms=7.0),
+                ),
+                victims=(
+                    Victim(request_id="01KB5E0N1", route="GET /authors/", waited_ms=380.2),
+                    Victim(
+                        request_id="01KB5E0N3", route="POST /users", waited_ms=12.1, at_most=True
+                    ),
+                ),
+                first_call=True,
             ),
         ),
+        time=TimeSplit(on_loop_ms=420.0, queued_ms=3.4, awaiting_ms=24.6),
         tasks=(
             TaskRun(
                 name="app.mail.send_receipt",

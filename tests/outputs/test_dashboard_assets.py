@@ -18,7 +18,10 @@ TEXT_ON = [
     ("code-string", "panel"), ("code-string", "error-wash"), ("code-string", "good-wash"),
     ("code-number", "panel"), ("code-number", "error-wash"), ("code-keyword", "sunken"),
     ("code-string", "sunken"), ("soft", "error-wash"), ("soft", "good-wash"),
-    ("info", "error-wash"),
+    ("info", "error-wash"), ("good", "accent-wash"), ("good", "panel"), ("error", "accent-wash"),
+    ("code-keyword", "paper"), ("code-string", "paper"), ("code-number", "paper"),
+    ("code-keyword", "accent-wash"), ("code-string", "accent-wash"),
+    ("code-number", "accent-wash"), ("warning", "accent-wash"),
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@ import msgspec
 import pytest
 
 from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.outputs.dashboard.routes import PAGES as DASHBOARD
 from fastapi_diagnostics.store.protocol import FindingQuery
 from tests.builders import a_finding, a_query, a_report
 from tests.outputs.backends import PREFIX, FakeBackend, application
@@ -63,7 +64,7 @@ async def test_every_link_lies_below_the_prefix_and_opens(prefix, root_path):
                 found = {link.partition("#")[0] for link in links(answer.text)} - {""}
                 assert all(link.startswith(f"{base}/") for link in found), found
                 waiting |= {link for link in found if "/requests/01KB5E0V" not in link} - seen
-                waiting -= {link for link in waiting if "/requests/01KB5E0N9" in link}
+                waiting -= {link for link in waiting if "01KB5E0N9" in link}
                 waiting -= {link for link in waiting if link.endswith("/rules/LOOP102")}
                 waiting -= {link for link in waiting if "/rules/" in link and not _known(link)}
 
@@ -72,6 +73,18 @@ async def test_every_link_lies_below_the_prefix_and_opens(prefix, root_path):
 
 def _known(link: str) -> bool:
     return link.endswith(("SQL101", "LOOP101", "APP103"))
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in DASHBOARD if page.label], ids=lambda p: p.section
+)
+async def test_a_row_of_the_table_is_all_that_the_navigation_needs(client, page):
+    tree = parsed((await client.get(page.path.lstrip("/"))).text)
+
+    [current] = tree.findall(".//nav[@id='nav']/a[@aria-current='page']")
+    keys = [key.text for key in tree.findall(".//dialog//kbd")]
+    assert (current.text, current.attrib["data-go"]) == (page.label, page.key)
+    assert page.key in keys
 
 
 @pytest.mark.usefixtures("filled")
@@ -250,7 +263,7 @@ async def test_repeated_queries_are_one_row(client):
     tree = parsed((await client.get("requests/01KB5E0N1")).text)
 
     rows = tree.findall(".//ol[@id='query-rows']/li")
-    assert len(rows) == 2
+    assert len(rows) == 3
     assert "\u00d720" in "".join(rows[1].itertext())
 
 
@@ -313,7 +326,17 @@ async def test_a_page_that_fails_is_counted_and_contained(client, backend, monke
 
 
 @pytest.mark.parametrize(
-    "path", ["", "?page=2", "?notes=1", "requests", "requests/01KB5HUGE", "status"]
+    "path",
+    [
+        "",
+        "?page=2",
+        "?notes=1",
+        "requests",
+        "requests/01KB5HUGE",
+        "queries",
+        "loop?minutes=1440",
+        "status",
+    ],
 )
 async def test_pages_stay_small_with_much_data(client, backend, path):
     backend.store.save(many_reports())
@@ -340,6 +363,12 @@ async def test_a_store_that_fell_back_to_memory_is_told_on_every_page(client, ba
     monkeypatch.setattr(backend.store, "status", lambda: status)
 
     assert "the disk is full" in words((await client.get("requests")).text)
+
+
+async def test_a_process_id_is_printed_as_it_is_typed(client):
+    text = words((await client.get("status")).text)
+
+    assert "Process id 4711" in text
 
 
 async def test_a_hook_that_failed_is_an_alarm(client, backend):

@@ -6,9 +6,10 @@ import threading
 
 import pytest
 
+from fastapi_diagnostics.record import RequestRecord
 from fastapi_diagnostics.store import Limits, opening
 from fastapi_diagnostics.store.database import MemorySource
-from fastapi_diagnostics.store.protocol import FindingQuery, RequestQuery
+from fastapi_diagnostics.store.protocol import FindingQuery, RequestQuery, ScanQuery
 from fastapi_diagnostics.store.sqlite import SqliteStore
 from tests.builders import a_finding, a_report
 
@@ -279,6 +280,7 @@ def test_a_row_that_cannot_be_read_is_left_out_and_the_others_are_shown(open_at,
         lambda: store.requests(RequestQuery()).items,
         lambda: store.request("r1"),
         lambda: store.changes("0-0"),
+        lambda: store.scan(ScanQuery(), RequestRecord).items,
         store.status,
     ):
         ask()
@@ -287,6 +289,7 @@ def test_a_row_that_cannot_be_read_is_left_out_and_the_others_are_shown(open_at,
         assert store.request("r2") is not None
         assert "f2" in [group.fingerprint for group in store.findings(FindingQuery()).items]
         assert "r2" in kept(store)
+        assert "r2" in [record.id for record in store.scan(ScanQuery(), RequestRecord).items]
     store.save([a_report(a_finding(), id="r1"), a_report(a_finding(), id="r3")])
     store.save([a_report(id="r1"), a_report(id="r3")])
 

@@ -1,9 +1,15 @@
 """What a store tells about requests."""
 
+import msgspec
 import pytest
 
 from fastapi_diagnostics.record import TaskRun, decode_record
-from fastapi_diagnostics.store.protocol import FindingQuery, InvalidCursorError, RequestQuery
+from fastapi_diagnostics.store.protocol import (
+    FindingQuery,
+    InvalidCursorError,
+    RequestQuery,
+    ScanQuery,
+)
 from tests.builders import a_finding, a_query, a_record, a_report
 
 
@@ -219,3 +225,67 @@ def test_clear_forgets_everything_and_goes_on_counting(store):
 def test_close_is_idempotent(store):
     store.close()
     store.close()
+
+
+class Shallow(msgspec.Struct):
+    """A few fields of a record."""
+
+    id: str
+    route: str = ""
+    queries: tuple[dict, ...] = ()
+
+
+def scan_all(store, **wanted):
+    pages = all_pages(
+        lambda **page: store.scan(ScanQuery(**wanted | page), Shallow), wanted.pop("limit", 2)
+    )
+    return [item for page in pages for item in page]
+
+
+def test_a_scan_reads_some_fields_of_every_record_newest_first(store):
+    store.save([a_report(id=f"r{n}", queries=(a_query(rows=n),)) for n in range(5)])
+    store.save([a_report(id="p1", kind="process")])
+
+    found = scan_all(store)
+
+    assert [item.id for item in found] == ["p1", "r4", "r3", "r2", "r1", "r0"]
+    assert found[1].queries[0]["rows"] == 4
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"route": "GET /slow"}, ["r3"]),
+        ({"with_queries": True}, ["r2"]),
+        ({"since": "2026-11-22T10:00:00.500000Z"}, ["r3", "r1"]),
+        ({"route": "\ud800"}, []),
+    ],
+)
+def test_a_scan_leaves_out_what_does_not_fit(store, wanted, expected):
+    later = "2026-11-22T10:00:01.000000Z"
+    store.save(
+        [
+            a_report(id="r1", started_at=later),
+            a_report(id="r2", queries=(a_query(),)),
+            a_report(id="r3", route="GET /slow", started_at=later),
+        ]
+    )
+
+    assert [item.id for item in scan_all(store, **wanted)] == expected
+
+
+def test_a_page_of_a_scan_ends_after_some_bytes(store):
+    big = a_query(values=("x" * 1_500_000,))
+    store.save([a_report(id=f"r{n}", queries=(big,)) for n in range(7)])
+
+    pages = all_pages(lambda **page: store.scan(ScanQuery(**page), Shallow), limit=500)
+
+    assert [len(page) for page in pages] == [3, 3, 1]
+
+
+def test_a_scan_refuses_the_cursor_of_another_list(store):
+    store.save([a_report(id="r1"), a_report(id="r2")])
+    cursor = store.requests(RequestQuery(limit=1)).next
+
+    with pytest.raises(InvalidCursorError):
+        store.scan(ScanQuery(cursor=cursor), Shallow)

@@ -51,6 +51,23 @@ class RequestQuery(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+class ScanQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which records to look through, of every kind; `None` means any.
+
+    Attributes:
+        since: RFC 3339 in UTC; what started before is left out.
+        with_queries: Only those in which a statement ran.
+        limit: 1 to 500; a page also ends after 4 MiB of records.
+        cursor: From the page before; `None` for the first.
+    """
+
+    route: str | None = None
+    since: str | None = None
+    with_queries: bool = False
+    limit: int = 200
+    cursor: str | None = None
+
+
 class RequestSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the list of requests.
 
@@ -202,6 +219,17 @@ class Store(Protocol):
 
     def request(self, record_id: str) -> StoredRequest | None:
         """Give one request, `None` if it is not (or no longer) kept."""
+        ...
+
+    def scan(self, query: ScanQuery, facts: type[T]) -> Page[T]:
+        """Read a few fields of many records, newest first: those that the struct *facts* declares.
+
+        Its fields are fields of `RequestRecord`, as shallow as the caller needs them. A page is
+        short enough for the others who want the store; ask for as many as you can afford.
+
+        Raises:
+            InvalidCursorError: The cursor is not one of this list.
+        """
         ...
 
     def changes(self, since: str | None) -> Changes:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from fastapi_diagnostics.finding import Group, Occurrence
 from fastapi_diagnostics.store.cursors import decode_cursor, encode_cursor
@@ -12,12 +12,16 @@ from fastapi_diagnostics.store.protocol import (
     Page,
     RequestQuery,
     RequestSummary,
+    ScanQuery,
     StoredRequest,
     Totals,
 )
 from fastapi_diagnostics.store.rows import RowReader
 
+T = TypeVar("T")
+
 _MAX_LIMIT = 500
+_SCAN_BYTES = 4 * 1024 * 1024  # some 10 ms, for which a save may have to wait
 _END = 2**63 - 1
 _AFTER_ALL_TIMES = "~"  # sorts behind every RFC 3339 time
 
@@ -56,6 +60,13 @@ WHERE created_seq < :seq AND kind != 'process'
 AND (:method IS NULL OR method = :method) AND (:route IS NULL OR route = :route)
 AND (:status IS NULL OR status = :status) AND (:min_ms IS NULL OR duration_ms >= :min_ms)
 ORDER BY created_seq DESC LIMIT :count
+"""
+# The record stands last in its row: passing one over does not read it.
+_SCAN = """
+SELECT created_seq, length(record) AS size, record FROM records
+WHERE created_seq < :seq AND (:route IS NULL OR route = :route)
+AND (:since IS NULL OR started_at >= :since) AND (NOT :with_queries OR query_count > 0)
+ORDER BY created_seq DESC
 """
 _CHANGES = """
 SELECT
@@ -147,6 +158,30 @@ def find_request(
         return None
     query = FindingQuery(request_id=record_id, limit=_MAX_LIMIT)
     return StoredRequest(record=record, findings=list_findings(connection, query, reader).items)
+
+
+def scan_records(
+    connection: sqlite3.Connection, query: ScanQuery, facts: type[T], reader: RowReader
+) -> Page[T]:
+    """Read some fields of a page of records."""
+    _, seq = decode_cursor(query.cursor, tuple[Literal["s"], int], ("s", _END))
+    values = {
+        "seq": seq,
+        "route": query.route,
+        "since": query.since,
+        "with_queries": query.with_queries,
+    }
+    rows: list[sqlite3.Row] = []
+    size = 0
+    more = False
+    for row in connection.execute(_SCAN, values):
+        more = len(rows) == _limit(query.limit) or (bool(rows) and size >= _SCAN_BYTES)
+        if more:
+            break
+        rows.append(row)
+        size += row["size"] or 0
+    following = encode_cursor("s", rows[-1]["created_seq"]) if more else None
+    return Page(items=reader.facts(rows, facts), next=following)
 
 
 def count_changes(connection: sqlite3.Connection, since: str | None) -> Changes:

@@ -27,6 +27,7 @@ class RowReader:
 
     def __init__(self) -> None:
         self.unreadable = 0
+        self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
     def groups(
         self, rows: Iterable[sqlite3.Row], routes: Mapping[str, Sequence[str]]
@@ -66,6 +67,17 @@ class RowReader:
                 columns = {name: row[name] for name in _SUMMARY_COLUMNS}
                 findings = tuple(row["codes"].split())
                 found.append(_checked(RequestSummary, **columns, findings=findings))
+            except _BROKEN:
+                self.unreadable += 1
+        return tuple(found)
+
+    def facts(self, rows: Iterable[sqlite3.Row], kind: type[T]) -> tuple[T, ...]:
+        """Read some fields of records."""
+        decoder = self._decoders.setdefault(kind, msgspec.json.Decoder(kind))
+        found: list[T] = []
+        for row in rows:
+            try:
+                found.append(decoder.decode(row["record"]))
             except _BROKEN:
                 self.unreadable += 1
         return tuple(found)

@@ -22,6 +22,7 @@ from fastapi_diagnostics.store.protocol import (
     Report,
     RequestQuery,
     RequestSummary,
+    ScanQuery,
     StoredRequest,
     StoreStatus,
     Totals,
@@ -145,6 +146,13 @@ class SqliteStore:
         """Give one record of any kind, `None` if it is not (or no longer) kept."""
         return self._read(
             lambda connection: reading.find_request(connection, record_id, self._reader), None
+        )
+
+    def scan(self, query: ScanQuery, facts: type[T]) -> Page[T]:
+        """Read some fields of many records of any kind, newest first."""
+        return self._read(
+            lambda connection: reading.scan_records(connection, query, facts, self._reader),
+            Page[T](items=()),
         )
 
     def changes(self, since: str | None) -> Changes:

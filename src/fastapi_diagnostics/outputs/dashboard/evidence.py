@@ -38,6 +38,7 @@ _LABELS = {
     "started_at": "Started",
     "victims": "Requests that had to wait",
     "causes": "Caused by",
+    "worker": "Process id",
     "stack": "Call chain",
 }
 _WORDS = {
@@ -55,6 +56,8 @@ _UNITS = frozenset({"ms", "us", "bytes"})
 _SAID = frozenset({"count", "parents", "distinct"})
 """What the sentence says already."""
 _WORDED_KEYS = frozenset({"cause", "reason"})
+_IDENTIFIERS = frozenset({"worker", "pid"})
+"""Numbers that count nothing, and so have no separators."""
 _COLUMNS = {
     "file": "Place",
     "ms": "Time",
@@ -147,7 +150,7 @@ def shown_value(key: str, value: Any) -> str:
     """Write a plain value, in the unit that its key names."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and key not in _IDENTIFIERS:
         return _measured(key, value)
     text = str(value)
     if key.endswith("_at"):

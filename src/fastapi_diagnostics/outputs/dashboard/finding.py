@@ -2,7 +2,6 @@
 
 import msgspec
 
-from fastapi_diagnostics import source
 from fastapi_diagnostics.finding import Fix, Group, Occurrence
 from fastapi_diagnostics.outputs import parameters
 from fastapi_diagnostics.outputs.dashboard.evidence import Proof, proof_of
@@ -10,6 +9,7 @@ from fastapi_diagnostics.outputs.dashboard.highlight import Token, python
 from fastapi_diagnostics.outputs.dashboard.places import Place, place_of
 from fastapi_diagnostics.outputs.dashboard.rows import SEVERITY_WORDS, cost_of
 from fastapi_diagnostics.outputs.dashboard.shell import Frame, Shell
+from fastapi_diagnostics.outputs.dashboard.snippets import Where, snippet_of
 from fastapi_diagnostics.outputs.dashboard.words import (
     Moment,
     Part,
@@ -20,36 +20,13 @@ from fastapi_diagnostics.outputs.dashboard.words import (
     times,
 )
 from fastapi_diagnostics.outputs.resource import AnswerError
-from fastapi_diagnostics.record import Location
 
 OCCURRENCES = 20
-CONTEXT_LINES = 4
 
 _CONFIDENCE = {
     "proven": "proven: it was seen happening",
     "likely": "likely: another cause cannot be excluded",
 }
-
-
-class CodeLine(msgspec.Struct, frozen=True):
-    """A line of a snippet."""
-
-    number: int
-    tokens: tuple[Token, ...]
-    marked: bool
-
-
-class Where(msgspec.Struct, frozen=True):
-    """The guilty line among its neighbours; `why` instead of lines if there are none.
-
-    Attributes:
-        moved: Where the line stands now, if that is elsewhere.
-    """
-
-    place: Place
-    lines: tuple[CodeLine, ...]
-    why: str
-    moved: str
 
 
 class FixView(msgspec.Struct, frozen=True):
@@ -136,7 +113,7 @@ def finding_page(frame: Frame, fingerprint: str) -> FindingPage:
         confidence_detail=_CONFIDENCE[group.confidence],
         message=prose(group.message or group.title),
         title=prose(group.title),
-        where=_where(group.location, frame),
+        where=snippet_of(group.location, links),
         no_place=group.location is None,
         fix=_fix(group.fix, frame),
         proof=proof_of(group.evidence, links),
@@ -152,17 +129,6 @@ def finding_page(frame: Frame, fingerprint: str) -> FindingPage:
         reason=group.reason,
         suppression=f"# diagnostics: ignore[{group.rule}] reason",
     )
-
-
-def _where(location: Location | None, frame: Frame) -> Where | None:
-    if location is None:
-        return None
-    found = source.snippet(location, CONTEXT_LINES)
-    moved = f"now line {found.line}" if found.line not in (0, location.line) else ""
-    lines = tuple(CodeLine(line.number, python(line.text), line.marked) for line in found.lines)
-    present = msgspec.structs.replace(location, line=found.line or location.line)
-    place = place_of(present, frame.links)
-    return Where(place, lines, found.why, moved) if place else None
 
 
 def _fix(fix: Fix | None, frame: Frame) -> FixView | None:

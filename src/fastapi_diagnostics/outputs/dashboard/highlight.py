@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from fastapi_diagnostics.outputs.dashboard.sql_layout import laid_out
+
 _PYTHON = re.compile(
     r"""
     (?P<c>\#.*)
@@ -43,10 +45,6 @@ _SQL_WORDS = frozenset(
     for word in line.split()
 )
 _PYTHON_WORDS = frozenset(keyword.kwlist)
-_CLAUSES = re.compile(
-    r"\s(?=(?:FROM|WHERE|LEFT OUTER JOIN|LEFT JOIN|INNER JOIN|JOIN|GROUP BY|ORDER BY|HAVING|LIMIT"
-    r"|RETURNING|VALUES|UNION|ON CONFLICT)\b)"
-)
 _COLUMNS = re.compile(r"^(SELECT(?: DISTINCT)?) (.+?) FROM\b", re.DOTALL)
 _COLUMNS_SHOWN = 3
 _MAX_COLOURED = 20_000
@@ -69,7 +67,7 @@ def python(code: str) -> tuple[Token, ...]:
 
 def sql(statement: str) -> tuple[Token, ...]:
     """Colour a statement, each clause on its own line."""
-    return _tokens(_SQL, _CLAUSES.sub("\n", statement.strip()), _is_sql_word)
+    return _tokens(_SQL, laid_out(statement), _is_sql_word)
 
 
 def sql_line(statement: str, length: int) -> tuple[Token, ...]:

@@ -1,13 +1,14 @@
 """Home: the findings, grouped, worst first."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 from starlette.datastructures import QueryParams
 
 from fastapi_diagnostics.finding import Group
 from fastapi_diagnostics.outputs import parameters
+from fastapi_diagnostics.outputs.dashboard.choices import Choice, Menu
 from fastapi_diagnostics.outputs.dashboard.rows import (
     FAMILIES,
     RANK,
@@ -15,31 +16,13 @@ from fastapi_diagnostics.outputs.dashboard.rows import (
     family_of,
     finding_row,
 )
+from fastapi_diagnostics.outputs.dashboard.scans import all_groups
 from fastapi_diagnostics.outputs.dashboard.shell import Frame, Shell
 from fastapi_diagnostics.outputs.dashboard.words import plural
-from fastapi_diagnostics.store.protocol import FindingQuery, Store
 
 ROWS = 40
 """Rows of a page: the HTML stays below 60 KB."""
-_MAX_PAGES = 4
 _MAX_PAGE_NUMBER = 1_000
-
-
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """A tab, a chip or an entry of a menu: a link that changes one part of the URL."""
-
-    label: str
-    href: str
-    count: str = ""
-    current: bool = False
-
-
-class Menu(msgspec.Struct, frozen=True, kw_only=True):
-    """A filter with many values."""
-
-    label: str
-    value: str
-    choices: tuple[Choice, ...]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +81,7 @@ def inbox(frame: Frame) -> Inbox:
         InvalidParameterError: The URL asks for what there is not.
     """
     wanted = _wanted(frame.request.query_params)
-    groups = list(_all(frame.backend.store, wanted.state))
+    groups = list(all_groups(frame.backend.store, wanted.state))
     shown = [group for group in groups if _is_wanted(group, wanted)]
     shown.sort(key=lambda group: RANK[group.severity])  # stable: newest first within a severity
     first = (wanted.page - 1) * ROWS
@@ -134,21 +117,6 @@ def _wanted(params: QueryParams) -> Wanted:
         notes=parameters.choice(params, "notes", ("1",)) is not None,
         page=parameters.whole(params, "page", 1, _MAX_PAGE_NUMBER) or 1,
     )
-
-
-def _all(store: Store, state: str) -> Iterator[Group]:
-    """Read every group of a state: counting them is the only way to tell what filters would show.
-
-    A store keeps 2,000 at most.
-    """
-    cursor: str | None = None
-    for _ in range(_MAX_PAGES):
-        query = FindingQuery(state=state, limit=parameters.MAX_LIMIT, cursor=cursor)  # type: ignore[arg-type]  # checked
-        page = store.findings(query)
-        yield from page.items
-        cursor = page.next
-        if cursor is None:
-            return
 
 
 def _is_wanted(group: Group, wanted: Wanted) -> bool:

@@ -41,6 +41,10 @@ class Links:
         self._editor = _editor_template(editor)
         self._path_map = tuple(path_map)
 
+    def page(self, path: str, **query: str | None) -> str:
+        """Link a page by its path below the prefix, such as ``/queries``."""
+        return self._to(path, query)
+
     def home(self, **query: str | None) -> str:
         """Link the list of findings."""
         return self._to("/", query)

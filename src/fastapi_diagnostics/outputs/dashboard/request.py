@@ -5,6 +5,7 @@ from itertools import islice
 import msgspec
 
 from fastapi_diagnostics.outputs import parameters
+from fastapi_diagnostics.outputs.dashboard.dependencies import DependencyTree, dependency_tree
 from fastapi_diagnostics.outputs.dashboard.happenings import (
     ExceptionView,
     RejectionView,
@@ -13,10 +14,11 @@ from fastapi_diagnostics.outputs.dashboard.happenings import (
     rejection_views,
     task_views,
 )
-from fastapi_diagnostics.outputs.dashboard.queries import QueryGroup, query_groups
+from fastapi_diagnostics.outputs.dashboard.queries import QueryList, query_list
 from fastapi_diagnostics.outputs.dashboard.requests import tone_of
 from fastapi_diagnostics.outputs.dashboard.rows import RANK, FindingRow, finding_row
 from fastapi_diagnostics.outputs.dashboard.shell import Frame, Shell
+from fastapi_diagnostics.outputs.dashboard.split import Part, time_parts
 from fastapi_diagnostics.outputs.dashboard.timeline import Timeline, timeline
 from fastapi_diagnostics.outputs.dashboard.words import (
     NOTHING,
@@ -51,11 +53,29 @@ class Stripped(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WaitView(msgspec.Struct, frozen=True, kw_only=True):
-    """Time lost to another request."""
+    """Time lost to another request, and the block that took it."""
 
     href: str
+    block_href: str
     request: str
     waited: str
+
+
+class BlockLink(msgspec.Struct, frozen=True, kw_only=True):
+    """A block of the event loop that this request made."""
+
+    href: str
+    what: str
+    took: str
+    victims: str
+
+
+class ClearedView(msgspec.Struct, frozen=True, kw_only=True):
+    """What was considered and found in order."""
+
+    what: str
+    times: str
+    reason: str
 
 
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,9 +98,12 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     running: bool
     when: Moment
     figures: tuple[Figure, ...]
+    split: tuple[Part, ...]
+    split_note: str
     findings: tuple[FindingRow, ...]
     timeline: Timeline | None
-    queries: tuple[QueryGroup, ...]
+    dependencies: DependencyTree
+    queries: QueryList
     query_summary: str
     sql_note: str
     more_queries: str
@@ -90,8 +113,9 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     rejections: tuple[RejectionView, ...]
     stripped: tuple[Stripped, ...]
     protected: tuple[str, ...]
+    blocks: tuple[BlockLink, ...]
     waits: tuple[WaitView, ...]
-    cleared: tuple[tuple[str, str], ...]
+    cleared: tuple[ClearedView, ...]
     truncated: str
 
 
@@ -108,9 +132,15 @@ def request_page(frame: Frame, record_id: str) -> RequestPage:
     record = decode_record(stored.record)
     links = frame.links
     everything = parameters.choice(frame.request.query_params, "queries", ("all",)) is not None
-    groups = query_groups(record.queries, links)
-    shown = groups[: ALL_QUERIES if everything else QUERIES_SHOWN]
-    rest = len(groups) - len(shown)
+    chart = timeline(record)
+    queries = query_list(
+        record,
+        stored.findings,
+        links,
+        whole_ms=chart.whole_ms if chart else 1.0,
+        most=ALL_QUERIES if everything else QUERIES_SHOWN,
+    )
+    rest = queries.total - len(queries.rows)
     findings = sorted(stored.findings, key=lambda group: RANK[group.severity])
     title = record.route or f"{record.method} {record.path}".strip() or record.name or record.kind
     return RequestPage(
@@ -126,10 +156,13 @@ def request_page(frame: Frame, record_id: str) -> RequestPage:
         running=record.state == "open",
         when=moment(record.started_at, frame.now),
         figures=_figures(record),
+        split=time_parts(record.time),
+        split_note=_split_note(record),
         findings=tuple(finding_row(group, links, frame.now) for group in findings),
-        timeline=timeline(record),
-        queries=shown,
-        query_summary=_query_summary(record, len(groups)),
+        timeline=chart,
+        dependencies=dependency_tree(record.dependencies),
+        queries=queries,
+        query_summary=_query_summary(record, queries.total),
         sql_note=_sql_note(record, frame),
         more_queries=links.request(record.id, queries="all") if rest and not everything else "",
         more_queries_label=f"Show {plural(rest, 'more statement')}",
@@ -138,6 +171,7 @@ def request_page(frame: Frame, record_id: str) -> RequestPage:
         rejections=rejection_views(record),
         stripped=_stripped(record),
         protected=record.protected[:MAX_LISTED],
+        blocks=_blocks(record, frame),
         waits=_waits(record, frame),
         cleared=_cleared(record),
         truncated=", ".join(record.truncated),
@@ -145,25 +179,20 @@ def request_page(frame: Frame, record_id: str) -> RequestPage:
 
 
 def _figures(record: RequestRecord) -> tuple[Figure, ...]:
-    time = record.time
     figures = [Figure(label="Duration", value=milliseconds(record.duration_ms))]
     if record.query_count:
         spent = sum(query.duration_ms for query in record.queries)
         value = plural(record.query_count, "query", "queries")
         figures.append(Figure(label="SQL", value=value, detail=milliseconds(spent)))
-    measured = (
-        ("On the loop", time.on_loop_ms),
-        ("Waiting for the loop", time.queued_ms),
-        ("In threads", time.threadpool_ms),
-        ("Awaiting", time.awaiting_ms),
-        ("Diagnostics itself", record.overhead_ms),
-    )
-    figures += (
-        Figure(label=label, value=milliseconds(value))
-        for label, value in measured
-        if value is not None
-    )
+    if record.overhead_ms is not None:
+        figures.append(Figure(label="Diagnostics itself", value=milliseconds(record.overhead_ms)))
     return tuple(figures)
+
+
+def _split_note(record: RequestRecord) -> str:
+    """Say why the parts may be more than the duration."""
+    later = any(phase.name in {"background", "teardown"} for phase in record.phases)
+    return "what ran after the response included" if later else ""
 
 
 def _query_summary(record: RequestRecord, groups: int) -> str:
@@ -199,10 +228,23 @@ def _stripped(record: RequestRecord) -> tuple[Stripped, ...]:
     )
 
 
+def _blocks(record: RequestRecord, frame: Frame) -> tuple[BlockLink, ...]:
+    return tuple(
+        BlockLink(
+            href=frame.links.page("/loop", block=block.id, request=record.id),
+            what=cut(block.call or block.kind, 120),
+            took=milliseconds(block.duration_ms),
+            victims=f"{plural(len(block.victims), 'request')} waited" if block.victims else "",
+        )
+        for block in record.blocks[:MAX_LISTED]
+    )
+
+
 def _waits(record: RequestRecord, frame: Frame) -> tuple[WaitView, ...]:
     return tuple(
         WaitView(
             href=frame.links.request(wait.culprit_id),
+            block_href=frame.links.page("/loop", block=wait.block_id, request=wait.culprit_id),
             request=cut(wait.culprit_id, 12),
             waited=milliseconds(wait.waited_ms),
         )
@@ -210,8 +252,8 @@ def _waits(record: RequestRecord, frame: Frame) -> tuple[WaitView, ...]:
     )
 
 
-def _cleared(record: RequestRecord) -> tuple[tuple[str, str], ...]:
+def _cleared(record: RequestRecord) -> tuple[ClearedView, ...]:
     return tuple(
-        (f"{item.what} {times(item.count)}".rstrip(), item.reason)
+        ClearedView(what=item.what, times=times(item.count), reason=item.reason)
         for item in record.cleared[:MAX_LISTED]
     )

@@ -1,10 +1,12 @@
 """The pages and their URLs."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,10 +15,12 @@ from fastapi_diagnostics.outputs.backend import Backend
 from fastapi_diagnostics.outputs.dashboard.assets import render, static_files
 from fastapi_diagnostics.outputs.dashboard.finding import finding_page
 from fastapi_diagnostics.outputs.dashboard.inbox import inbox
+from fastapi_diagnostics.outputs.dashboard.loop import loop_page
 from fastapi_diagnostics.outputs.dashboard.request import request_page
 from fastapi_diagnostics.outputs.dashboard.requests import request_list
 from fastapi_diagnostics.outputs.dashboard.rules import rule_list, rule_page
-from fastapi_diagnostics.outputs.dashboard.shell import Frame, frame_for
+from fastapi_diagnostics.outputs.dashboard.shell import Frame, NavEntry, frame_for
+from fastapi_diagnostics.outputs.dashboard.statements import statement_list
 from fastapi_diagnostics.outputs.dashboard.status import status_page
 from fastapi_diagnostics.outputs.resource import AnswerError, Resource
 from fastapi_diagnostics.outputs.threads import in_thread
@@ -30,7 +34,45 @@ ERROR_TITLES = {
     500: "This page failed",
 }
 
+_PARAMETER = re.compile(r"{(\w+)}")
+
 View = Callable[..., Any]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page: all that has to be written to add one, besides its view and its template.
+
+    Attributes:
+        path: Below the prefix; a part in braces is given to the view.
+        section: Names its part of the pages; with a label it stands in the navigation.
+        key: Pressed after ``g`` leads there.
+    """
+
+    path: str
+    template: str
+    view: View
+    section: str
+    label: str = ""
+    key: str = ""
+
+
+PAGES = (
+    Page("/", "inbox.html", inbox, "findings", "Findings", "f"),
+    Page("/findings", "inbox.html", inbox, "findings"),
+    Page("/findings/{fingerprint}", "finding.html", finding_page, "findings"),
+    Page("/requests", "requests.html", request_list, "requests", "Requests", "r"),
+    Page("/requests/{id}", "request.html", request_page, "requests"),
+    Page("/queries", "statements.html", statement_list, "queries", "Queries", "q"),
+    Page("/loop", "loop.html", loop_page, "loop", "Event loop", "e"),
+    Page("/rules", "rules.html", rule_list, "rules", "Rules", "l"),
+    Page("/rules/{code}", "rule.html", rule_page, "rules"),
+    Page("/status", "status.html", status_page, "status", "Status", "s"),
+)
+NAVIGATION = tuple(
+    NavEntry(section=page.section, label=page.label, path=page.path, key=page.key)
+    for page in PAGES
+    if page.label
+)
 
 
 def _utc_now() -> datetime:
@@ -43,20 +85,7 @@ def dashboard_routes(backend: Backend, *, clock: Callable[[], datetime] = _utc_n
     The last one takes every other path: put the routes of the JSON API before these.
     """
     pages = _Pages(backend, clock)
-    table: list[tuple[str, str, View, str | None]] = [
-        ("/", "inbox.html", inbox, None),
-        ("/findings", "inbox.html", inbox, None),
-        ("/findings/{fingerprint}", "finding.html", finding_page, "fingerprint"),
-        ("/requests", "requests.html", request_list, None),
-        ("/requests/{id}", "request.html", request_page, "id"),
-        ("/rules", "rules.html", rule_list, None),
-        ("/rules/{code}", "rule.html", rule_page, "code"),
-        ("/status", "status.html", status_page, None),
-    ]
-    routes = [
-        Route(path, pages.resource(template, view, parameter))
-        for path, template, view, parameter in table
-    ]
+    routes = [Route(page.path, pages.resource(page)) for page in PAGES]
     static = Resource("dashboard static", {"GET": _static}, pages.error)
     nowhere = Resource("dashboard", {"GET": _nowhere}, pages.error)
     return [*routes, Route("/static/{name}", static), Route("/{rest:path}", nowhere)]
@@ -69,22 +98,21 @@ class _Pages:
         self._backend = backend
         self._clock = clock
 
-    def resource(self, template: str, view: View, parameter: str | None) -> Resource:
+    def resource(self, page: Page) -> Resource:
         async def answer(request: Request) -> Response:
-            return await in_thread(partial(self._page, request, template, view, parameter))
+            return await in_thread(partial(self._page, request, page))
 
-        return Resource(f"dashboard {template}", {"GET": answer}, self.error)
+        return Resource(f"dashboard {page.template}", {"GET": answer}, self.error)
 
     async def error(self, request: Request, error: AnswerError) -> Response:
         """Answer with a page that says what is wrong."""
         return await in_thread(self._error_page, request, error)
 
-    def _page(self, request: Request, template: str, view: View, parameter: str | None) -> Response:
+    def _page(self, request: Request, page: Page) -> Response:
         self._backend.drain(DRAIN_S)
-        frame = self._frame(request)
-        arguments = (request.path_params[parameter],) if parameter else ()
-        page = view(frame, *arguments)
-        return _html(render(template, page=page, shell=page.shell))
+        arguments = [request.path_params[name] for name in _PARAMETER.findall(page.path)]
+        shown = page.view(self._frame(request), *arguments)
+        return _html(render(page.template, page=shown, shell=shown.shell))
 
     def _error_page(self, request: Request, error: AnswerError) -> Response:
         try:
@@ -96,7 +124,7 @@ class _Pages:
         return _html(body, error.status)
 
     def _frame(self, request: Request) -> Frame:
-        return frame_for(request, self._backend, self._clock())
+        return frame_for(request, self._backend, NAVIGATION, self._clock())
 
 
 async def _static(request: Request) -> Response:

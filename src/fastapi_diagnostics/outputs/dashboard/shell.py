@@ -28,8 +28,23 @@ class HookMark(msgspec.Struct, frozen=True):
     tone: str
 
 
+class NavEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A page that the navigation names.
+
+    Attributes:
+        section: What views of this part of the pages call themselves.
+        path: Below the prefix.
+        key: Pressed after ``g``.
+    """
+
+    section: str
+    label: str
+    path: str
+    key: str
+
+
 class NavItem(msgspec.Struct, frozen=True):
-    """One entry of the navigation."""
+    """One entry of the navigation of one page."""
 
     label: str
     href: str
@@ -66,6 +81,7 @@ class Frame(msgspec.Struct, frozen=True):
     """What every view is given.
 
     Attributes:
+        nav: The pages that every page links.
         now: For ages.
         status: As `Backend.status` told it.
         store: As the store told it.
@@ -74,6 +90,7 @@ class Frame(msgspec.Struct, frozen=True):
     backend: Backend
     request: Request
     links: Links
+    nav: tuple[NavEntry, ...]
     now: datetime
     status: Mapping[str, Any]
     store: StoreStatus
@@ -105,28 +122,29 @@ class Frame(msgspec.Struct, frozen=True):
 
     def sql_hook(self) -> HookMark | None:
         """Find the hook that watches SQL."""
+        return self.hook("sql")
+
+    def hook(self, word: str) -> HookMark | None:
+        """Find the hook with *word* in its name, in lower case."""
         hooks = hook_marks(self.status)
-        return next((hook for hook in hooks if "sql" in hook.name.lower()), None)
+        return next((hook for hook in hooks if word in hook.name.lower()), None)
 
     def _nav(self, section: str) -> tuple[NavItem, ...]:
-        links = self.links
-        entries = (
-            ("findings", "Findings", links.home(), "f"),
-            ("requests", "Requests", links.requests(), "r"),
-            ("rules", "Rules", links.rules(), "l"),
-            ("status", "Status", links.status(), "s"),
-        )
         return tuple(
-            NavItem(label, href, key, name == section) for name, label, href, key in entries
+            NavItem(entry.label, self.links.page(entry.path), entry.key, entry.section == section)
+            for entry in self.nav
         )
 
 
-def frame_for(request: Request, backend: Backend, now: datetime) -> Frame:
+def frame_for(
+    request: Request, backend: Backend, nav: tuple[NavEntry, ...], now: datetime
+) -> Frame:
     """Gather what every page needs; blocks."""
     return Frame(
         backend,
         request,
         links_for(request.scope, backend),
+        nav,
         now,
         backend.status(),
         backend.store.status(),

@@ -5,16 +5,19 @@ from itertools import groupby
 
 import msgspec
 
+from fastapi_diagnostics.outputs.dashboard.bars import (
+    Bar,
+    Span,
+    bar_of,
+    busy_time,
+    joined,
+    percent,
+)
 from fastapi_diagnostics.outputs.dashboard.words import cut, milliseconds, times
 from fastapi_diagnostics.record import Phase, Query, RequestRecord
 
-MAX_BARS = 120
-"""Bars of a lane; what is closer than a pixel is drawn as one."""
 LANE_HEIGHT = 24
 SCALE_HEIGHT = 22
-_MERGE_PERCENT = 0.25
-_LEAST_PERCENT = 0.2
-_LABEL_PERCENT = 6.0
 _TICKS = 5
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 _PHASE_LANES = (
@@ -27,17 +30,6 @@ _PHASE_LANES = (
     ("outside", "Outside"),
 )
 _AFTER = ("background", "teardown")
-
-
-class Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """A bar: `x` and `width` in per cent, written for an attribute."""
-
-    x: str
-    width: str
-    tone: str
-    title: str
-    label: str = ""
-    label_x: str = ""
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +52,13 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The drawing.
 
     Attributes:
+        whole_ms: What its width stands for.
         sent_x: Where the last byte was sent; empty if nothing came after it.
         after_width: Width of what came after, in per cent.
         summary: The drawing in a sentence, for those who do not see it.
     """
 
+    whole_ms: float
     lanes: tuple[Lane, ...]
     ticks: tuple[Tick, ...]
     height: int
@@ -72,16 +66,6 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     sent_label: str
     after_width: str
     summary: str
-
-
-class _Span(msgspec.Struct):
-    start: float
-    end: float
-    tone: str
-    title: str
-    label: str = ""
-    merged: int = 1
-    busy: float | None = None  # less than the length where a bar stands for several statements
 
 
 def timeline(record: RequestRecord) -> Timeline | None:
@@ -94,19 +78,20 @@ def timeline(record: RequestRecord) -> Timeline | None:
     after = whole - record.duration_ms
     has_after = after > whole / 200
     return Timeline(
+        whole_ms=whole,
         lanes=tuple(
             _lane(name, spans, whole, number) for number, (name, spans) in enumerate(lanes)
         ),
         ticks=tuple(_ticks(whole)),
         height=SCALE_HEIGHT + len(lanes) * LANE_HEIGHT,
-        sent_x=_percent(record.duration_ms, whole) if has_after else "",
+        sent_x=percent(record.duration_ms, whole) if has_after else "",
         sent_label=f"response sent after {milliseconds(record.duration_ms)}",
-        after_width=_percent(after, whole) if has_after else "",
-        summary="; ".join(f"{name} {_busy(spans)}" for name, spans in lanes),
+        after_width=percent(after, whole) if has_after else "",
+        summary="; ".join(f"{name} {busy_time(spans)}" for name, spans in lanes),
     )
 
 
-def _lanes(record: RequestRecord) -> Iterator[tuple[str, list[_Span]]]:
+def _lanes(record: RequestRecord) -> Iterator[tuple[str, list[Span]]]:
     for phase, label in _PHASE_LANES:
         spans = _phase_spans(record.phases, phase)
         if phase == "dependencies" and record.dependencies:
@@ -118,9 +103,9 @@ def _lanes(record: RequestRecord) -> Iterator[tuple[str, list[_Span]]]:
     yield "After the response", _after_spans(record)
 
 
-def _phase_spans(phases: Iterable[Phase], name: str) -> list[_Span]:
+def _phase_spans(phases: Iterable[Phase], name: str) -> list[Span]:
     return [
-        _Span(
+        Span(
             phase.started_ms,
             phase.started_ms + phase.duration_ms,
             name,
@@ -131,9 +116,9 @@ def _phase_spans(phases: Iterable[Phase], name: str) -> list[_Span]:
     ]
 
 
-def _dependency_spans(record: RequestRecord) -> list[_Span]:
+def _dependency_spans(record: RequestRecord) -> list[Span]:
     return [
-        _Span(
+        Span(
             run.started_ms,
             run.started_ms + run.duration_ms,
             "raised" if run.raised else "dependencies",
@@ -145,7 +130,7 @@ def _dependency_spans(record: RequestRecord) -> list[_Span]:
     ]
 
 
-def _query_spans(queries: Iterable[Query]) -> list[_Span]:
+def _query_spans(queries: Iterable[Query]) -> list[Span]:
     """Make one bar of statements that repeat one after another."""
     spans = []
     for _, repeated in groupby(queries, key=lambda query: (query.sql, query.location)):
@@ -154,7 +139,7 @@ def _query_spans(queries: Iterable[Query]) -> list[_Span]:
         often = times(len(run))
         took = milliseconds(sum(query.duration_ms for query in run))
         spans.append(
-            _Span(
+            Span(
                 run[0].started_ms,
                 end,
                 "failed" if any(query.error for query in run) else "sql",
@@ -166,9 +151,9 @@ def _query_spans(queries: Iterable[Query]) -> list[_Span]:
     return spans
 
 
-def _block_spans(record: RequestRecord) -> list[_Span]:
+def _block_spans(record: RequestRecord) -> list[Span]:
     return [
-        _Span(
+        Span(
             block.started_ms,
             block.started_ms + block.duration_ms,
             "block",
@@ -179,9 +164,9 @@ def _block_spans(record: RequestRecord) -> list[_Span]:
     ]
 
 
-def _after_spans(record: RequestRecord) -> list[_Span]:
+def _after_spans(record: RequestRecord) -> list[Span]:
     tasks = [
-        _Span(
+        Span(
             task.started_ms,
             task.started_ms + (task.duration_ms or 0),
             "failed" if task.state == "failed" else "background",
@@ -197,56 +182,14 @@ def _after_spans(record: RequestRecord) -> list[_Span]:
     return sorted(tasks + phases, key=lambda span: span.start)
 
 
-def _lane(name: str, spans: list[_Span], whole: float, number: int) -> Lane:
-    merged = _merged(spans, whole)
+def _lane(name: str, spans: list[Span], whole: float, number: int) -> Lane:
+    merged = joined(spans, whole)
     return Lane(
         name=name,
         y=SCALE_HEIGHT + number * LANE_HEIGHT,
-        total=_busy(spans),
-        bars=tuple(_bar(span, whole) for span in merged),
+        total=busy_time(spans),
+        bars=tuple(bar_of(span, whole) for span in merged),
     )
-
-
-def _merged(spans: list[_Span], whole: float) -> list[_Span]:
-    """Join bars that would touch, the more so the more there are."""
-    gap = max(_MERGE_PERCENT, 100 / MAX_BARS if len(spans) > MAX_BARS else 0) * whole / 100
-    merged: list[_Span] = []
-    for span in sorted(spans, key=lambda span: span.start):
-        last = merged[-1] if merged else None
-        joins = last is not None and span.start - last.end < gap
-        small = span.end - span.start < gap or len(spans) > MAX_BARS
-        if last is None or not joins or not small or last.tone != span.tone:
-            merged.append(msgspec.structs.replace(span))
-            continue
-        last.end = max(last.end, span.end)
-        last.merged += span.merged
-        last.label = ""
-        last.title = f"{last.merged} close together, {milliseconds(last.end - last.start)}"
-    return merged[: 3 * MAX_BARS]
-
-
-def _bar(span: _Span, whole: float) -> Bar:
-    width = max(100 * (span.end - span.start) / whole, _LEAST_PERCENT)
-    x = min(100 * span.start / whole, 100 - width)
-    wide = width >= max(_LABEL_PERCENT, 0.9 * len(span.label))
-    return Bar(
-        x=_number(x),
-        width=_number(width),
-        tone=span.tone,
-        title=span.title,
-        label=span.label if wide else "",
-        label_x=_number(x + 0.4),
-    )
-
-
-def _busy(spans: list[_Span]) -> str:
-    """Add up a lane; bars that overlap count once."""
-    total, reached = 0.0, 0.0
-    for span in sorted(spans, key=lambda span: span.start):
-        alone = max(0.0, span.end - max(span.start, reached))
-        total += alone if span.busy is None else min(alone, span.busy)
-        reached = max(reached, span.end)
-    return milliseconds(total)
 
 
 def _ticks(whole: float) -> Iterator[Tick]:
@@ -255,7 +198,7 @@ def _ticks(whole: float) -> Iterator[Tick]:
     for number in range(count + 1):
         at = number * step
         if at < whole * 0.96:
-            yield Tick(x=_percent(at, whole), label=_tick_label(at))
+            yield Tick(x=percent(at, whole), label=_tick_label(at))
 
 
 def _tick_label(at: float) -> str:
@@ -271,11 +214,3 @@ def _nice(step: float) -> float:
     while power > step:
         power /= 10
     return next(power * factor for factor in _NICE if power * factor >= step)
-
-
-def _percent(value: float, whole: float) -> str:
-    return _number(100 * value / whole)
-
-
-def _number(value: float) -> str:
-    return f"{max(0.0, min(value, 100.0)):.2f}".rstrip("0").rstrip(".")

@@ -120,6 +120,11 @@ def _ago(seconds: float) -> str:
     return f"{seconds // _DAY_S:.0f} d ago"
 
 
+def sentence(text: str) -> str:
+    """Begin with a capital letter and end with a full stop; nothing stays nothing."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
 def cut(text: str, length: int) -> str:
     """Cut a text, with an ellipsis where something is missing."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
