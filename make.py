@@ -36,7 +36,7 @@ VERSION_WARNINGS = {
     # The test client of old Starlette leaves streams open, which newer anyio tells.
     "0.115": ("-W", "ignore:Unclosed <MemoryObject:ResourceWarning"),
 }
-VERSION_TESTS = ("tests/collectors", "tests/rules", "tests/integration")
+VERSION_TESTS = ("tests/collectors", "tests/rules", "tests/integration", "tests/corpus/http")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ The guilty line carries the comment `# defect: RULE name`. For REQ101 defect and
 requests to the same or to sibling routes: the server is right to refuse the first one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,29 @@ CONFIRM_V2 = Call("POST", "/v2/orders/15/confirm")
 GOOD_REQUEST = Call("POST", "/orders/quotes", json=ORDER)
 
 
+def _dispatch(rule: str, name: str, file: str, defect: Call) -> Pair:
+    mended = replace(defect, path=f"/v2{defect.path}")
+    return _pair(rule, name, f"dispatch/{file}", defect=defect, mended=mended)
+
+
 def _rejected(name: str, *, json: Any = None, form: dict[str, str] | None = None) -> Pair:
     """Pair a request that the quotes route refuses with the right one."""
     bad = Call("POST", "/orders/quotes", json=json, form=form, status=422)
     file, marker = "orders/router.py", "bad-requests"
     return _pair("REQ101", name, file, defect=bad, mended=GOOD_REQUEST, marker=marker)
 
+
+def _warehouse(rule: str, name: str, path: str) -> Pair:
+    return _pair(
+        rule,
+        name,
+        "warehouse/service.py",
+        defect=Call("GET", f"/warehouse/{path}"),
+        mended=Call("GET", f"/v2/warehouse/{path}"),
+    )
+
+
+WAREHOUSE_BLOCKS = (("http", "freight"), ("db", "ledger"), ("regex", "scan"), ("cpu", "forecast"))
 
 PAIRS: tuple[Pair, ...] = (
     _pair(
@@ -146,14 +163,23 @@ PAIRS: tuple[Pair, ...] = (
         defect=Call("POST", "/users/login", json=LOGIN),
         mended=Call("POST", "/v2/users/login", json=LOGIN),
     ),
+    *(_warehouse("LOOP101", name, path) for name, path in WAREHOUSE_BLOCKS),
+    _warehouse("LOOP102", "parcel-by-parcel", "weights"),
+    _warehouse("LOOP201", "one-printer", "labels"),
     _pair("TASK101", "failing-mail", "orders/tasks.py", defect=CONFIRM, mended=CONFIRM_V2),
     _pair("TASK102", "never-ran", "orders/router.py", defect=CONFIRM, mended=CONFIRM_V2),
+    _dispatch("TASK103", "forgotten-call", "router.py", Call("POST", "/dispatch/calls")),
+    _dispatch("TASK104", "weak-reference", "router.py", Call("POST", "/dispatch/2/payment")),
+    _dispatch("TASK105", "empty-logbook", "service.py", Call("POST", "/dispatch/2/pack")),
+    _dispatch("TASK106", "unknown-courier", "service.py", Call("GET", "/dispatch/call-list")),
+    _dispatch("TASK107", "missing-await", "router.py", Call("POST", "/dispatch/2/remind")),
+    _dispatch("APP104", "new-counter", "service.py", Call("POST", "/dispatch/pickups")),
     _rejected("missing-key", json={"customer_id": 3, "items": [{"book_id": 7}]}),
     _rejected("wrong-type", json={"customer_id": 3, "items": [{"book_id": 7, "quantity": "two"}]}),
     _rejected("misspelt-key", json={"customerId": 3, "items": [{"book_id": 7, "quantity": 2}]}),
     _rejected("form-for-json", form={"customer_id": "3", "book_id": "7", "quantity": "2"}),
     _pair(
-        "REQ101",
+        "REQ102",
         "shadowing-route",
         "books/router.py",
         defect=Call("GET", "/books/bestsellers", status=422),
@@ -179,6 +205,48 @@ PAIRS: tuple[Pair, ...] = (
         "books/router.py",
         defect=Call("GET", "/books/9/card"),
         mended=Call("GET", "/v2/books/9/card"),
+    ),
+    _pair(
+        "REQ103",
+        "slash-redirect",
+        "window/router.py",
+        defect=Call("POST", "/window/books", json={"book_id": 3}, status=307),
+        mended=Call("POST", "/v2/window/books", json={"book_id": 3}),
+    ),
+    _pair(
+        "RES102",
+        "books-left-out",
+        "window/router.py",
+        defect=Call("GET", "/window/author"),
+        mended=Call("GET", "/v2/window/author"),
+    ),
+    _pair(
+        "RES103",
+        "misspelt-key",
+        "window/router.py",
+        defect=Call("GET", "/window/offer"),
+        mended=Call("GET", "/v2/window/offer"),
+    ),
+    _pair(
+        "RES104",
+        "password-hashes",
+        "window/router.py",
+        defect=Call("GET", "/window/curators", headers=ADMIN),
+        mended=Call("GET", "/v2/window/curators", headers=ADMIN),
+    ),
+    _pair(
+        "RES105",
+        "price-unknown",
+        "window/router.py",
+        defect=Call("GET", "/window/price/3", status=500),
+        mended=Call("GET", "/v2/window/price/3"),
+    ),
+    _pair(
+        "EXC102",
+        "failing-handler",
+        "window/errors.py",
+        defect=Call("POST", "/window/places", status=500),
+        mended=Call("POST", "/v2/window/places", status=409),
     ),
     _pair(
         "EXC101",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
@@ -31,10 +32,11 @@ def new_client(base_url: str) -> httpx.Client:
 
 
 def send(client: httpx.Client, call: Call) -> Outcome:
-    """Make one call."""
-    response = client.request(
+    """Make one call; a body may break off."""
+    with client.stream(
         call.method, call.path, json=call.json, data=call.form, headers=call.headers
-    )
+    ) as response, suppress(httpx.RemoteProtocolError):
+        response.read()
     return Outcome(call, response.status_code, response.headers.get("X-Diagnostics-Id"))
 
 

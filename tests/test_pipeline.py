@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.finding import Finding
 from fastapi_diagnostics.pipeline import Amendment, Pipeline
-from fastapi_diagnostics.record import Location, RequestRecord
+from fastapi_diagnostics.record import Location, LooseTask, RequestRecord
 from fastapi_diagnostics.rules.catalogue import LoadedRule, all_rules
 from fastapi_diagnostics.store import Limits, open_store
 from fastapi_diagnostics.worker import Worker
@@ -154,6 +155,59 @@ def test_an_amendment_changes_the_record_and_its_rules_run_again() -> None:
 
 def test_an_amendment_of_a_record_that_is_gone_does_nothing() -> None:
     assert a_pipeline().conclude(Amendment("unknown", {})) is None
+
+
+def a_loose_task(fact_id: str, **changes: Any) -> LooseTask:
+    defaults: dict[str, Any] = {
+        "kind": "destroyed",
+        "name": "notify",
+        "at": "2026-11-22T10:00:01.000000Z",
+    }
+    return LooseTask(id=fact_id, **defaults | changes)
+
+
+def test_amendments_of_one_field_add_up_and_replace_by_id() -> None:
+    pipeline = a_pipeline()
+    pipeline._remember(a_record(id="r1", loose_tasks=(a_loose_task("a"),)))
+
+    pipeline.conclude(Amendment("r1", {"loose_tasks": (a_loose_task("b"),)}))
+    report = pipeline.conclude(Amendment("r1", {"loose_tasks": (a_loose_task("b", name="mail"),)}))
+
+    assert report is not None
+    assert [(task.id, task.name) for task in report.record.loose_tasks] == [
+        ("a", "notify"),
+        ("b", "mail"),
+    ]
+
+
+def test_two_facts_that_wait_for_the_worker_are_both_kept() -> None:
+    pipeline = a_pipeline()
+    pipeline._remember(a_record(id="r1"))
+
+    pipeline.amend("r1", loose_tasks=(a_loose_task("a"),))
+    pipeline.amend("r1", loose_tasks=(a_loose_task("b"),))
+
+    assert pipeline.drain(5)
+    assert {task.id for task in pipeline._recent["r1"].loose_tasks} == {"a", "b"}
+
+
+def test_what_came_before_the_final_record_is_not_lost_with_it() -> None:
+    pipeline = a_pipeline()
+    pipeline._remember(a_record(id="r1", state="open", loose_tasks=(a_loose_task("a"),)))
+
+    record = pipeline._joined(a_record(id="r1", loose_tasks=(a_loose_task("b"),)))
+
+    assert [task.id for task in record.loose_tasks] == ["a", "b"]
+
+
+@pytest.mark.parametrize("record_id", [None, "gone"])
+def test_a_loose_task_without_a_record_gets_one_of_the_process(record_id: str | None) -> None:
+    report = a_pipeline().conclude(Amendment(record_id, {"loose_tasks": (a_loose_task("a"),)}))
+
+    assert report is not None
+    assert (report.record.kind, report.record.state) == ("process", "closed")
+    assert report.record.id not in {"", record_id}
+    assert [task.id for task in report.record.loose_tasks] == ["a"]
 
 
 def test_a_subscriber_that_raises_does_not_keep_others_from_being_told() -> None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from fastapi_diagnostics.worker import Worker
+from fastapi_diagnostics.worker import BATCH, Worker
 
 
 class Destination:
@@ -37,6 +37,17 @@ def test_everything_submitted_before_a_flush_is_kept_after_it() -> None:
     assert [item for batch in destination.kept for item in batch] == list(range(50))
 
 
+def test_a_long_queue_is_kept_in_parts_so_that_few_results_are_in_memory() -> None:
+    worker, destination = Worker(), Destination()
+
+    for number in range(2 * BATCH + 10):
+        worker.submit(destination, number, number, 10)
+    worker.flush(30)
+
+    assert max(map(len, destination.kept)) <= BATCH
+    assert [item for batch in destination.kept for item in batch] == list(range(2 * BATCH + 10))
+
+
 def test_a_later_job_replaces_an_earlier_one_with_the_same_key() -> None:
     worker, destination = Worker(), Destination()
 
@@ -46,6 +57,21 @@ def test_a_later_job_replaces_an_earlier_one_with_the_same_key() -> None:
     worker.flush(5)
 
     assert destination.kept == [["other", "closed"]]
+
+
+def test_a_job_is_held_until_it_is_kept() -> None:
+    hold = threading.Event()
+    worker, destination = Worker(), Destination(hold=hold)
+
+    worker.submit(destination, "a", "job", 10)
+    while worker.load().depth:  # until the worker has taken it
+        pass
+    held = worker.holds(destination, "a")
+    hold.set()
+    worker.flush(5)
+
+    assert held
+    assert not worker.holds(destination, "a")
 
 
 def test_a_job_that_fails_costs_only_itself() -> None:

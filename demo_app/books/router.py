@@ -41,7 +41,7 @@ async def price_list_v2(db: Db, currency: str = "EUR") -> ApiResponse[list[Price
 
 
 @v1.get("/{book_id}", response_model=ApiResponse[BookOut])
-async def get_book(book_id: int, db: Db) -> Any:  # defect: REQ101 shadowing-route
+async def get_book(book_id: int, db: Db) -> Any:  # defect: REQ102 shadowing-route
     """Show a book; declared too early, so `/books/bestsellers` ends up here."""
     return ApiResponse(data=await service.get_book(db, book_id))
 

@@ -4,8 +4,7 @@ A hook, a rule or an output that raises loses its own result and nothing else.
 What raised is shown on the status page.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import msgspec
 
@@ -63,13 +62,33 @@ class Faults:
         with self._lock:
             self._seen.clear()
 
-    @contextmanager
-    def contained(self, where: str) -> Iterator[None]:
+    def contained(self, where: str) -> "_Contained":
         """Run a block whose failure is counted and goes no further."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - containment is what this is for
-            self.note(where, error)
+        return _Contained(self, where)
+
+
+class _Contained:
+    """A third of what a generator as context manager costs, on every request."""
+
+    __slots__ = ("_faults", "_where")
+
+    def __init__(self, faults: Faults, where: str) -> None:
+        self._faults = faults
+        self._where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False  # nothing, or a cancellation, which is not ours to keep
+        self._faults.note(self._where, error)
+        return True
 
 
 def _text(error: BaseException) -> str:

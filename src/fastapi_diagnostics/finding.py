@@ -42,6 +42,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         cause: What tells two findings of one rule at one line apart, such as ``Author.books``.
         subject: The fact that was judged, such as ``exceptions[0]``: a rule that supersedes
             another one takes its place only where both judged the same fact.
+        also: Further facts that were judged; findings of superseded rules about them go as well.
         anchors: String literals or names to look for in the function of `location`; the first
             line that holds one becomes the line of the finding.
         ordinal: Which of the equal lines of its function this is, from zero.
@@ -58,6 +59,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any] = {}
     cause: str = ""
     subject: str = ""
+    also: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
     ordinal: int = 0
     request_id: str | None = None

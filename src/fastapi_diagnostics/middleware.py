@@ -4,6 +4,7 @@ Everything passes through unbuffered; what the application raises passes through
 """
 
 import asyncio
+import functools
 import sys
 from typing import Any, Protocol
 
@@ -41,6 +42,10 @@ class Runtime(Protocol):
 
     def before_response(self) -> None:
         """Be told that a response is about to start: from now on a client may go on."""
+        ...
+
+    def starting(self) -> None:
+        """Be told that the application is about to start, in the task of its lifespan."""
         ...
 
     def started(self) -> None:
@@ -106,6 +111,8 @@ class RecordingMiddleware:
                     await runtime.stopped()
             await send(message)
 
+        with FAULTS.contained("starting"):
+            runtime.starting()
         await self.app(scope, receive, observed_send)
 
 
@@ -157,9 +164,10 @@ def _observed(recorder: Recorder, runtime: Runtime, send: Send) -> Send:
 
 def _begun(recorder: Recorder, message: Message, *, headers: bool) -> Message:
     """Note the start of the response, and give it with our headers if they are wanted."""
-    recorder.status = message["status"]
-    if recorder.status >= SERVER_ERROR:
+    status = message["status"]
+    if status >= SERVER_ERROR:
         _note_handled(recorder)
+    recorder.status = status  # from here on, what fails fails after the answer
     recorder.enter("response")
     if not headers:
         return message
@@ -187,7 +195,8 @@ def _responded(recorder: Recorder, runtime: Runtime) -> None:
         recorder.responded = recorder.clock()
         recorder.enter("teardown")
         if recorder.lingers:
-            asyncio.get_running_loop().call_soon(_keep_open, recorder, runtime)
+            recorder.refresh = functools.partial(_keep_open, recorder, runtime)
+            asyncio.get_running_loop().call_soon(recorder.refresh)
     except RuntimeError:
         return  # not on asyncio: the record is stored at its close
     except Exception as error:  # noqa: BLE001 - ours, contained

@@ -3,6 +3,7 @@
 Failures of rules, of the store and of subscribers are contained here and counted.
 """
 
+import os
 import time
 import weakref
 from collections import OrderedDict
@@ -15,8 +16,8 @@ from fastapi_diagnostics import source
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.finding import Finding, Rule
 from fastapi_diagnostics.locks import Lock
-from fastapi_diagnostics.record import RequestRecord, decode_record
-from fastapi_diagnostics.recorder import Sealed
+from fastapi_diagnostics.record import LooseTask, RequestRecord, decode_record
+from fastapi_diagnostics.recorder import RECORD_IDS, Sealed
 from fastapi_diagnostics.rules.catalogue import LoadedRule
 from fastapi_diagnostics.store.protocol import Report, Store
 from fastapi_diagnostics.worker import Load, Worker
@@ -31,9 +32,15 @@ Subscriber = Callable[[Sequence[Report], frozenset[str]], None]
 
 
 class Amendment(msgspec.Struct, frozen=True):
-    """Fields of a record that became known after it was submitted."""
+    """Facts that became known after their record was submitted, or that belong to none.
 
-    record_id: str
+    Attributes:
+        record_id: `None` for facts of no request.
+        fields: Values of fields of the record. Facts with an ``id`` (a tuple of them) take the
+            place of those with the same id and are added to the others.
+    """
+
+    record_id: str | None
     fields: dict[str, Any]
 
 
@@ -71,9 +78,15 @@ class Pipeline:
         """Queue a record; `False` if it was dropped. Never blocks and never raises."""
         return self._worker.submit(self, sealed.id, sealed, len(sealed.data))
 
-    def amend(self, record_id: str, **fields: Any) -> bool:
-        """Queue facts that came after a record; its rules run again."""
-        key = (record_id, tuple(sorted(fields)))
+    def amend(self, record_id: str | None, **fields: tuple[Any, ...]) -> bool:
+        """Queue facts that came after a record; its rules run again.
+
+        Args:
+            record_id: `None` for facts that belong to no request: they get a record of kind
+                ``process``, as do loose tasks of a record that is no longer kept.
+            fields: Facts with an ``id`` by the name of the record's field, see `Amendment`.
+        """
+        key = (record_id, *((name, *(fact.id for fact in fields[name])) for name in sorted(fields)))
         return self._worker.submit(self, key, Amendment(record_id, fields), 1024)
 
     def knows(self, record_id: str) -> bool:
@@ -90,8 +103,9 @@ class Pipeline:
         record = self._amended(job) if isinstance(job, Amendment) else self._joined(job.record())
         if record is None:
             return None
+        findings = self.findings(record)
         self._remember(record)
-        report = Report(record=record, findings=self.findings(record))
+        report = Report(record=record, findings=findings)
         self.conclude_cpu_s += time.thread_time() - began
         self.concluded += 1
         return report
@@ -134,9 +148,9 @@ class Pipeline:
             self._recent.popitem(last=False)
 
     def _joined(self, record: RequestRecord) -> RequestRecord:
-        """Keep victims that became known before the final record arrived."""
+        """Keep what became known before the final record arrived: victims and loose tasks."""
         before = self._recent.get(record.id)
-        if before is None or not before.blocks:
+        if before is None or not (before.blocks or before.loose_tasks):
             return record
         known = {block.id: block.victims for block in before.blocks}
         blocks = tuple(
@@ -145,16 +159,47 @@ class Pipeline:
             else msgspec.structs.replace(block, victims=known.get(block.id, ()))
             for block in record.blocks
         )
-        return msgspec.structs.replace(record, blocks=blocks)
+        tasks = _merged(before.loose_tasks, record.loose_tasks)
+        return msgspec.structs.replace(record, blocks=blocks, loose_tasks=tasks)
 
     def _amended(self, amendment: Amendment) -> RequestRecord | None:
-        record = self._recent.get(amendment.record_id)
+        record = self._kept(amendment.record_id) or _process_record(amendment)
         if record is None:
-            stored = self.store.request(amendment.record_id)
-            if stored is None:
-                return None
-            record = decode_record(stored.record)
-        return msgspec.structs.replace(record, **amendment.fields)
+            return None
+        fields = {
+            name: _merged(getattr(record, name), value) if isinstance(value, tuple) else value
+            for name, value in amendment.fields.items()
+        }
+        return msgspec.structs.replace(record, **fields)
+
+    def _kept(self, record_id: str | None) -> RequestRecord | None:
+        if record_id is None:
+            return None
+        record = self._recent.get(record_id)
+        if record is None:
+            stored = self.store.request(record_id)
+            record = decode_record(stored.record) if stored is not None else None
+        return record
+
+
+def _merged(before: tuple[Any, ...], facts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put *facts* in the place of those with the same id, and the others behind."""
+    return tuple(({fact.id: fact for fact in before} | {fact.id: fact for fact in facts}).values())
+
+
+def _process_record(amendment: Amendment) -> RequestRecord | None:
+    """Make a record for facts of nobody; `None` for those that say nothing without their own."""
+    tasks: tuple[LooseTask, ...] = amendment.fields.get("loose_tasks", ())
+    if not tasks:
+        return None
+    return RequestRecord(
+        id=RECORD_IDS(),
+        kind="process",
+        state="closed",
+        started_at=tasks[0].at,
+        duration_ms=0.0,
+        worker=os.getpid(),
+    )
 
 
 def _checked(loaded: LoadedRule, record: RequestRecord) -> Iterator[Finding]:
@@ -173,7 +218,8 @@ def _surviving(found: list[tuple[Rule, Finding]]) -> Iterator[Finding]:
     merged: dict[int, dict[str, Any]] = {}
     for position, (rule, finding) in enumerate(found):
         for other, (_, rival) in enumerate(found):
-            if rival.rule in rule.supersedes and rival.subject and rival.subject == finding.subject:
+            same = rival.subject in {finding.subject, *finding.also}
+            if rival.rule in rule.supersedes and rival.subject and same:
                 beaten[other] = rival.evidence
                 merged[position] = rival.evidence | merged.get(position, {})
     for position, (_, finding) in enumerate(found):

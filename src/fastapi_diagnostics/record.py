@@ -50,11 +50,14 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         loop: Kind of the innermost loop around it: ``for`` (also comprehensions) where the items
             are known beforehand, ``while`` (also ``async for``) where they may not be; empty
             without a loop, and where nobody asked.
+        loop_column: Where that loop stands in this very line, from zero; `None` where it begins
+            on another line. It tells two loops on one line apart.
     """
 
     location: Location
     in_loop: bool = False
     loop: str = ""
+    loop_column: int | None = None
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +92,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         executemany: Whether many parameter sets went with it.
         flush: Number of the unit-of-work flush it belongs to; `None` outside a flush.
         location: The innermost user frame; `None` when there is none (response serialisation).
-        stack: User frames, innermost first, at most eight; only for statements that repeat.
+        stack: User frames, innermost first, at most eight; only for statements that repeat and
+            for lazy loads.
         attribute: ``Author.books`` for relationship and column loads, the entity for the others.
         parent_key: Digest of the identity whose attribute was loaded.
         parent_query: `index` of the query that loaded that parent.
@@ -100,6 +104,16 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         dialect: ``sqlite``, ``postgresql``, ...
         task: Number of the asyncio task or thread within the record, from zero.
         transaction: Commits and rollbacks, of any session or connection, in the record before it.
+        path: Of relationship and column loads: the relationships from the class that the first
+            query selected down to the one that was loaded, such as ``("Author.books",
+            "Book.publisher")``; for a column, those that lead to its object. Empty where it is
+            not known, as behind an alias.
+        root: Name of that class; empty where `path` is not known.
+        expired_at: Of kind ``expired``: the commit or rollback that expired the object; `None`
+            where none was seen.
+        connection: Number of SQLAlchemy's connection object within the record, from zero; one
+            that is closed may pass its number on. `None` where nobody noted it.
+        on_loop: Whether a synchronous driver ran it in the thread of a running event loop.
     """
 
     index: int
@@ -126,6 +140,61 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = ""
     task: int = 0
     transaction: int = 0
+    path: tuple[str, ...] = ()
+    root: str = ""
+    expired_at: Location | None = None
+    connection: int | None = None
+    on_loop: bool = False
+
+
+class EagerLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """A relationship that was loaded along with its parents, and whether anybody read it.
+
+    Attributes:
+        attribute: ``Author.books``.
+        path: Down to it, as in `Query.path`.
+        query: `Query.index` of the statement that brought it: one of its own, or with ``joined``
+            that of the parents.
+        source: `Query.index` of the query it was asked for in; `None` if unknown.
+        how: ``joined``, or ``selectin`` for every way with a statement of its own.
+        mapped: Whether the mapping asks for it (``lazy="selectin"``), not an option of the query.
+        collection: Whether it holds a list.
+        read: Whether it, or something that the loaded objects may have served, was read before
+            the record was sealed, by anybody in the process; `None` where code on the way looks
+            into ``__dict__``, so that nobody can tell.
+    """
+
+    attribute: str
+    path: tuple[str, ...]
+    query: int
+    source: int | None
+    how: Literal["joined", "selectin"]
+    mapped: bool
+    collection: bool
+    read: bool | None
+
+
+class JoinedCollection(msgspec.Struct, frozen=True, kw_only=True):
+    """A collection that was joined to its parents, and how many different objects came of it."""
+
+    attribute: str
+    distinct: int
+
+
+class JoinedRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a statement that joined collections which do not contain one another.
+
+    Attributes:
+        query: `Query.index` of the statement.
+        rows: Rows that were looked at, at most 20,000.
+        parents: Different objects of the class that was selected.
+        collections: In the order of the statement.
+    """
+
+    query: int
+    rows: int
+    parents: int
+    collections: tuple[JoinedCollection, ...]
 
 
 class LazyLoadFailure(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +208,12 @@ class LazyLoadFailure(msgspec.Struct, frozen=True, kw_only=True):
         parent_query: `Query.index` of the query that loaded the object; `None` if unknown.
         read_at: The user's line that read it; `None` during response serialisation.
         exception: Index into `RequestRecord.exceptions`; `None` when it never surfaced.
+        kind: What refused to load it: ``async`` (MissingGreenlet), ``detached`` (its session was
+            gone: DetachedInstanceError) or ``raise`` (``lazy="raise"`` or ``raiseload``).
+        closed_at: Of a ``detached`` one: where its session was closed; `None` if unknown.
+        is_async: Whether the record's sessions are asynchronous ones.
+        path: The relationships from the class that was selected down to the object; `root` is the
+            name of that class. Both are empty where they are not known.
     """
 
     attribute: str
@@ -151,6 +226,11 @@ class LazyLoadFailure(msgspec.Struct, frozen=True, kw_only=True):
     read_at: Location | None
     phase: PhaseName
     exception: int | None = None
+    kind: Literal["async", "detached", "raise"] = "async"
+    closed_at: Location | None = None
+    is_async: bool = True
+    path: tuple[str, ...] = ()
+    root: str = ""
 
 
 class ExceptionFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +243,7 @@ class ExceptionFact(msgspec.Struct, frozen=True, kw_only=True):
         stack: User frames, innermost first, at most sixteen.
         causes: ``type: message`` of the chain, nearest first.
         members: ``type: message`` of each member of an exception group.
+        member_locations: The innermost user frame of each of those members.
         status: The status code that an HTTPException asked for; `None` for all others.
         handler: Name of the application's handler that turned it into an answer; `None` if none.
         handler_location: Where that handler is defined.
@@ -179,6 +260,7 @@ class ExceptionFact(msgspec.Struct, frozen=True, kw_only=True):
     stack: tuple[Frame, ...] = ()
     causes: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
+    member_locations: tuple[Location | None, ...] = ()
     status: int | None = None
     handler: str | None = None
     handler_location: Location | None = None
@@ -489,7 +571,7 @@ class LoopBlock(msgspec.Struct, frozen=True, kw_only=True):
         first_call: Whether it was the first call of its route in this process.
         source: That call as the user's file writes it, such as ``time.sleep(1.5)``; empty where the
             file cannot be read or the call is over 300 characters.
-        caller: The call in `coroutine` that led to the line, likewise; empty where that is the line.
+        caller: The call in `coroutine` that led to the line, likewise; empty where it is the line.
         through: Libraries between the user's line and what ran, nearest to the user first, such as
             ``("sqlalchemy", "sqlite3")``.
         gc_ms: What of it the cyclic garbage collector took.
@@ -585,6 +667,196 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     at_most: bool = False
 
 
+class ConnectionHolder(msgspec.Struct, frozen=True, kw_only=True):
+    """Who had connections of a pool while somebody waited for one.
+
+    Attributes:
+        request_id: One of the requests; empty for work of no request, like `route`.
+        location: The user's line that ran the first statement on it.
+        connections: How many connections it had.
+        held_ms: How long the one held longest was out, until it went back or the wait ended.
+        idle_ms: For how long of it that one ran no statement.
+        own: Whether the request that waited held them itself.
+    """
+
+    request_id: str = ""
+    route: str = ""
+    location: Location | None = None
+    connections: int = 1
+    held_ms: float = 0.0
+    idle_ms: float = 0.0
+    own: bool = False
+
+
+class PoolWait(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection that was asked for when every one of its pool was out.
+
+    Attributes:
+        capacity: Connections the pool may have, overflow included.
+        location: The user's line that needed it.
+        holders: Who had them when it asked, most connections first, at most ten.
+        timed_out: Whether the pool gave up.
+        exception: Index into `RequestRecord.exceptions` of that; `None` if it never surfaced.
+    """
+
+    started_ms: float
+    waited_ms: float
+    phase: PhaseName
+    capacity: int
+    location: Location | None = None
+    holders: tuple[ConnectionHolder, ...] = ()
+    timed_out: bool = False
+    exception: int | None = None
+
+
+class IdleConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection that ran no statement while its request waited for something else.
+
+    Attributes:
+        started_ms: End of the statement before the wait.
+        idle_ms: Until the next statement, the end of the transaction, or its return.
+        waited_at: The user's line that was found waiting.
+        call: The library function that waited there, such as ``asyncio.tasks.sleep``; may be empty.
+        took_at: The user's line of the first statement on it.
+        held_ms: How long it had been out by the end of the wait.
+        in_transaction: Whether a transaction was open on it.
+        writes: Statements of that transaction that had changed rows.
+        streaming: Whether its last statement reads rows in batches, which are fetched as it goes.
+        scarce: Whether others have to do without it; false for pools that share one connection.
+        database: Share of the looks that found other statements of the request running.
+        dialect: ``sqlite``, ``postgresql``, ...
+        is_async: Whether the driver is asynchronous.
+    """
+
+    started_ms: float
+    idle_ms: float
+    phase: PhaseName
+    waited_at: Location
+    call: str = ""
+    took_at: Location | None = None
+    held_ms: float = 0.0
+    in_transaction: bool = False
+    writes: int = 0
+    streaming: bool = False
+    scarce: bool = True
+    database: float = 0.0
+    dialect: str = ""
+    is_async: bool = False
+
+
+class OpenConnection(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection that was checked out in a request and still out when all of it was over.
+
+    Attributes:
+        opened_at: The user's line that made the session; `None` without a session.
+        took_at: The user's line of the first statement on it.
+        session: Whether a session holds it, made in the same request.
+        closed_at: Where that session had been closed before it was used again; `None` if never.
+        closed_before: Whether it had been.
+        in_transaction: Whether a transaction is open on it.
+        writes: Statements of that transaction that changed rows; they were not committed.
+        is_async: Whether the driver is asynchronous.
+    """
+
+    started_ms: float
+    held_ms: float
+    phase: PhaseName
+    opened_at: Location | None = None
+    took_at: Location | None = None
+    session: bool = True
+    closed_at: Location | None = None
+    closed_before: bool = False
+    in_transaction: bool = False
+    writes: int = 0
+    is_async: bool = False
+
+
+class SessionReuse(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was used again after it had been closed.
+
+    Attributes:
+        used_ms: When it was used; likewise `closed_ms`.
+        phase: In which it was used; `closed_phase` is the one in which it was closed.
+        used_at: The user's line.
+        opened_at: The user's line that made the session.
+        closed_at: Where it was closed: the line of a ``with``, or of ``close()``.
+        closed_again: Whether it was closed once more after that.
+        refused: Whether the session refused it (``close_resets_only=False``).
+        is_async: Whether the driver is asynchronous.
+        exception: Index into `RequestRecord.exceptions` of that; `None` if it never surfaced.
+    """
+
+    used_ms: float
+    closed_ms: float
+    phase: PhaseName
+    closed_phase: PhaseName
+    used_at: Location | None = None
+    opened_at: Location | None = None
+    closed_at: Location | None = None
+    closed_again: bool = False
+    refused: bool = False
+    is_async: bool = False
+    exception: int | None = None
+
+
+class LostWrites(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes that were rolled back because a session or connection was closed without a commit.
+
+    Attributes:
+        queries: `Query.index` of the statements that had changed rows, at most 20.
+        statements: How many there were.
+        added: Classes of objects that were added and never flushed, at most ten.
+        added_at: The user's line that added the first of them.
+        opened_at: The user's line that made the session; `None` for a connection without one.
+        closed_at: Where it was closed.
+        is_async: Whether the driver is asynchronous.
+    """
+
+    phase: PhaseName
+    queries: tuple[int, ...] = ()
+    statements: int = 0
+    added: tuple[str, ...] = ()
+    added_at: Location | None = None
+    opened_at: Location | None = None
+    closed_at: Location | None = None
+    is_async: bool = False
+
+
+class FailedCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """A commit of a session that raised.
+
+    Attributes:
+        error: ``type: message``, redacted.
+        answered: Whether the response had begun by then.
+        repeated: Whether a later commit of the same session went well.
+        exception: Index into `RequestRecord.exceptions`; `None` when somebody caught it.
+    """
+
+    phase: PhaseName
+    error: str
+    location: Location | None = None
+    answered: bool = False
+    repeated: bool = False
+    exception: int | None = None
+
+
+class SessionClash(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a session, or a statement on its connection, while another one was under way.
+
+    Attributes:
+        error: SQLAlchemy's sentence; empty where it let both go on.
+        location: The user's line that made the call, or that gathers the tasks that met.
+        closing: Whether the session was being closed at that moment.
+        exception: Index into `RequestRecord.exceptions`; `None` when it never surfaced.
+    """
+
+    error: str
+    phase: PhaseName
+    location: Location | None = None
+    closing: bool = False
+    exception: int | None = None
+
+
 class DependencyRun(msgspec.Struct, frozen=True, kw_only=True):
     """One resolved dependency; `cached` ones cost nothing.
 
@@ -602,6 +874,25 @@ class DependencyRun(msgspec.Struct, frozen=True, kw_only=True):
     threadpool: bool = False
     raised: bool = False
     parent: int | None = None
+
+
+class LostState(msgspec.Struct, frozen=True, kw_only=True):
+    """An attribute that a request changed on a dependency which was made for this request only.
+
+    Attributes:
+        dependency: Name of the class that FastAPI calls for each request.
+        before: Before the endpoint ran: the number, or how many entries the dictionary had.
+        after: The same when the record was sealed.
+        entries: Whether it is a dictionary.
+        location: The line of a method of that class that changes it.
+    """
+
+    dependency: str
+    attribute: str
+    before: float
+    after: float
+    entries: bool = False
+    location: Location | None = None
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
@@ -659,9 +950,12 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     queries: tuple[Query, ...] = ()
     query_count: int = 0
     lazy_failures: tuple[LazyLoadFailure, ...] = ()
+    eager_loads: tuple[EagerLoad, ...] = ()
+    joined_rows: tuple[JoinedRows, ...] = ()
     exceptions: tuple[ExceptionFact, ...] = ()
     tasks: tuple[TaskRun, ...] = ()
     broken_streams: tuple[BrokenStream, ...] = ()
+    lost_states: tuple[LostState, ...] = ()
     loose_tasks: tuple[LooseTask, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     response_diffs: tuple[ResponseDiff, ...] = ()
@@ -679,6 +973,13 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     slash_redirect: SlashRedirect | None = None
     invalid_responses: tuple[InvalidResponse, ...] = ()
     sent_secrets: tuple[SentSecret, ...] = ()
+    pool_waits: tuple[PoolWait, ...] = ()
+    idle_connections: tuple[IdleConnection, ...] = ()
+    open_connections: tuple[OpenConnection, ...] = ()
+    session_reuses: tuple[SessionReuse, ...] = ()
+    lost_writes: tuple[LostWrites, ...] = ()
+    failed_commits: tuple[FailedCommit, ...] = ()
+    session_clashes: tuple[SessionClash, ...] = ()
 
 
 def decode_record(data: bytes) -> RequestRecord:

@@ -69,6 +69,8 @@ class Recorder:
         outer: The open `capture` around this one; takes over its facts when this one is closed.
         sealing: The state of the record that is being made, while parts seal.
         responded: Reading of *clock* after the last byte was handed to the server.
+        refresh: Keeps the record as it is now, unless it is closed; `None` before the response
+            was sent, and where nothing is known to follow it.
         scope: The ASGI scope; `None` for captures and once closed.
         values: How bound values and inputs may be shown.
     """
@@ -86,6 +88,7 @@ class Recorder:
         "outer",
         "parts",
         "phase",
+        "refresh",
         "responded",
         "scope",
         "sealing",
@@ -121,6 +124,7 @@ class Recorder:
         self.sealing: State = "open"
         self.lingers = False
         self.responded: float | None = None
+        self.refresh: Callable[[], None] | None = None
         self.scope = scope
         self.status: int | None = None
         self.values = values
@@ -164,7 +168,8 @@ class Recorder:
         if len(self._seen) >= MAX_EXCEPTIONS:
             return -1
         self._seen.append(error)
-        self.exceptions.append(describe_exception(error, phase or self.phase))
+        answered = self.status is not None
+        self.exceptions.append(describe_exception(error, phase or self.phase, answered=answered))
         return len(self._seen) - 1
 
     def index_of(self, error: BaseException) -> int | None:
@@ -207,7 +212,7 @@ class Recorder:
         outer = self.outer
         if outer is not None and not outer.closed:
             outer.absorb(self)
-        self.outer = self.scope = None
+        self.outer = self.scope = self.refresh = None
         self.parts = {}
         self._seen.clear()
 

@@ -21,13 +21,15 @@ from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.finding import Rule
 from fastapi_diagnostics.outputs.threads import in_thread
 from fastapi_diagnostics.pipeline import Pipeline
-from fastapi_diagnostics.record import State
+from fastapi_diagnostics.record import LoopBlock, PhaseName, State
 from fastapi_diagnostics.recorder import CURRENT, RECORD_IDS, Recorder
 from fastapi_diagnostics.rules.catalogue import all_rules
 from fastapi_diagnostics.settings import ConfigurationError, Settings
 from fastapi_diagnostics.store.protocol import Store
 
 FLUSH_S = 2.0
+_KEPT = frozenset({"time"})
+"""What is kept of start-up: the event loop's part."""
 _SHOWN_VERSIONS = (
     "fastapi-diagnostics",
     "fastapi",
@@ -76,6 +78,7 @@ class Diagnostics:
         self._make_pages = make_pages
         self._pages: ASGIApp | None = None
         self._announce = announce
+        self._startup: Recorder | None = None
         self._adopted = False
 
     # What the middleware needs.
@@ -126,9 +129,49 @@ class Diagnostics:
         """Look who waits for a block, before a client can send what only looks like waiting."""
         event_loop.before_response()
 
+    def starting(self) -> None:
+        """Record what the lifespan does to the event loop until `started`."""
+        if not self.recording:
+            return
+        self.watch_loop()
+        self._startup = self._of_process("startup", phase="startup")
+        CURRENT.set(self._startup)
+
     def started(self) -> None:
-        """Say where the pages are, once."""
+        """Say where the pages are, once; keep what start-up did to the loop, if it did anything."""
+        startup, self._startup = self._startup, None
+        if startup is not None:
+            with FAULTS.contained("startup"):
+                # Statements, warnings and the like of start-up are nobody's request.
+                startup.parts = {name: startup.parts[name] for name in startup.parts.keys() & _KEPT}
+                sealed = startup.take("closed")
+                if sealed.record().blocks:
+                    self.pipeline.submit(sealed)
+            startup.close()
         self._announce()
+
+    def keep_of_process(self, route: str, block: LoopBlock) -> None:
+        """Keep a block of the loop that belongs to no record of a request; from any thread.
+
+        Args:
+            route: Of the request that is still in it; empty for none.
+            block: As seen.
+        """
+        recorder = self._of_process("", phase="outside")
+        recorder.parts = {}
+        self.pipeline.submit(recorder.take("closed", blocks=(block,), route=route))
+        recorder.close()
+
+    def _of_process(self, name: str, *, phase: PhaseName) -> Recorder:
+        return Recorder(
+            record_id=RECORD_IDS(),
+            kind="process",
+            clock=self._clock,
+            wall=self._wall,
+            name=name,
+            phase=phase,
+            values=self.settings.values,
+        )
 
     async def stopped(self) -> None:
         """Store what is still queued; at most 2 s."""

@@ -7,14 +7,16 @@ Starlette 1.10 clears the traceback once a handler has run, so this cannot wait.
 from collections.abc import Iterator
 
 from fastapi_diagnostics.callsite import frames, user_traceback
-from fastapi_diagnostics.record import ExceptionFact, Frame, PhaseName
+from fastapi_diagnostics.record import ExceptionFact, Frame, Location, PhaseName
 from fastapi_diagnostics.redaction import redact_text, secrets_in, without_secrets
 
 MAX_FRAMES = 16
 MAX_CHAIN = 8
 
 
-def describe_exception(error: BaseException, phase: PhaseName) -> ExceptionFact:
+def describe_exception(
+    error: BaseException, phase: PhaseName, *, answered: bool = False
+) -> ExceptionFact:
     """Describe *error*, its chain and its members; never raises because of what they hold."""
     stack = frames(user_traceback(error, MAX_FRAMES))
     if not stack:
@@ -27,7 +29,9 @@ def describe_exception(error: BaseException, phase: PhaseName) -> ExceptionFact:
         stack=stack,
         causes=tuple(_line(cause) for cause in _chain(error)),
         members=tuple(_line(member) for member in _members(error)),
+        member_locations=tuple(_place(member) for member in _members(error)),
         status=_http_status(error),
+        answered=answered,
     )
 
 
@@ -95,6 +99,11 @@ def _innermost_of_members(error: BaseException) -> tuple[Frame, ...]:
         if stack:
             return stack
     return ()
+
+
+def _place(member: BaseException) -> Location | None:
+    stack = frames(user_traceback(member, 1)) or _innermost_of_members(member)
+    return stack[0].location if stack else None
 
 
 def _http_status(error: BaseException) -> int | None:

@@ -16,7 +16,14 @@ from starlette.routing import Router
 
 from fastapi_diagnostics.asgi import ASGIApp, Receive, Scope, Send
 from fastapi_diagnostics.capture import Capture
-from fastapi_diagnostics.collectors import background, event_loop, response_diff, threadpool
+from fastapi_diagnostics.collectors import (
+    background,
+    dependency_state,
+    event_loop,
+    response_diff,
+    tasks,
+    threadpool,
+)
 from fastapi_diagnostics.collectors import fastapi as fastapi_collector
 from fastapi_diagnostics.collectors import sqlalchemy as sqlalchemy_collector
 from fastapi_diagnostics.collectors.fastapi.routes import http_facts
@@ -60,6 +67,8 @@ _COLLECTORS = (
     background,
     threadpool,
     event_loop,
+    tasks,
+    dependency_state,
     sqlalchemy_collector,
 )
 
@@ -108,7 +117,10 @@ def install_hooks() -> None:
     """Install every collector; one that fails is off, and the status page says why."""
     install_promotion()  # again, where everything was undone in the meantime
     event_loop.name_routes(_route_of)
-    event_loop.on_late_victims = _tell_late_victims
+    event_loop.on_late_victims = lambda record_id, blocks: _amend(record_id, blocks=blocks)
+    event_loop.on_block_of_nobody = _tell_block_of_nobody
+    threadpool.name_routes(_route_of)
+    tasks.on_late = lambda record_id, facts: _amend(record_id, loose_tasks=facts)
     for collector in _COLLECTORS:
         try:
             collector.install(HOOKS)
@@ -232,10 +244,19 @@ def _build(settings: Settings, environ: Mapping[str, str]) -> Diagnostics | None
 _PIPELINES: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
 
-def _tell_late_victims(record_id: str, blocks: tuple[LoopBlock, ...]) -> None:
-    for pipeline in tuple(_PIPELINES):
-        if pipeline.knows(record_id):
-            pipeline.amend(record_id, blocks=blocks)
+def _amend(record_id: str | None, **facts: tuple[Any, ...]) -> None:
+    """Hand on facts that came after their record was sealed, or that belong to no request.
+
+    A record that no pipeline has at hand is left to the latest one, which looks into its store.
+    """
+    knowing = [p for p in tuple(_PIPELINES) if record_id is not None and p.knows(record_id)]
+    for pipeline in knowing or [diagnostics.pipeline for diagnostics in _LATEST]:
+        pipeline.amend(record_id, **facts)
+
+
+def _tell_block_of_nobody(block: LoopBlock, route: str) -> None:
+    for diagnostics in _LATEST:
+        diagnostics.keep_of_process(route, block)
 
 
 def _route_of(recorder: Recorder) -> str:

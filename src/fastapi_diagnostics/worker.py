@@ -21,6 +21,8 @@ CAPACITY = 10_000
 CAPACITY_BYTES = 16 * 1024 * 1024
 GATHER_S = 0.03
 """How long jobs are gathered: short enough for a page, long enough to make one transaction."""
+BATCH = 250
+"""So many jobs at most are concluded before they are kept: their results are all in memory."""
 YIELD_S = 0.0002
 """Pause between two jobs. Without it a request that wants the interpreter back waits for the
 switch interval, 5 ms; with it, for one job."""
@@ -49,7 +51,8 @@ class _Mark:
 
 
 _MARK: Final = _Mark()
-Job: TypeAlias = tuple[Destination, Hashable, Any]
+Job: TypeAlias = tuple[Destination, Hashable, Any, int]
+"""Who concludes it, its key, what it is, and its size in bytes."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +83,7 @@ class Worker:
 
     def _begin(self) -> None:
         self._jobs: deque[Job] = deque()
+        self._taken: list[Job] = []
         self._bytes = 0
         self._done = 0
         self._dropped: Counter[str] = Counter()
@@ -109,21 +113,22 @@ class Worker:
             self._dropped["queue-full"] += 1
             return False
         self._bytes += size_bytes
-        jobs.append((destination, key, job))
+        jobs.append((destination, key, job, size_bytes))
         if self._asleep:
             self._rouse()
         return True
 
     def holds(self, destination: Destination, key: Hashable) -> bool:
-        """Tell whether a job with this key waits in the queue."""
-        return any(d is destination and k == key for d, k, _ in tuple(self._jobs))
+        """Tell whether a job with this key waits in the queue or is being worked on."""
+        jobs = (*tuple(self._jobs), *tuple(self._taken))  # in the order in which they move
+        return any(d is destination and k == key for d, k, *_ in jobs)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything submitted before now is kept; `False` if it took too long."""
         if self._thread is None or self._thread is threading.current_thread():
             return True
         reached = threading.Event()
-        self._jobs.append((_MARK, None, reached))
+        self._jobs.append((_MARK, None, reached, 0))
         self._hurry.set()
         if self._asleep:
             self._rouse()
@@ -156,35 +161,46 @@ class Worker:
             self._wake.acquire()
             while self._jobs:
                 self._hurry.wait(GATHER_S)
-                self._hurry.clear()
-                self._take_batch()
+                self._take_batches(len(self._jobs))
             self._asleep = True
             if self._jobs:  # one came between the look and the flag
                 self._rouse()
 
-    def _take_batch(self) -> None:
-        batch = []
-        while self._jobs:
-            batch.append(self._jobs.popleft())
-        self._bytes = 0
-        marks = [job for destination, _, job in batch if destination is _MARK]
+    def _take_batches(self, count: int) -> None:
+        """Take the jobs that were there; those that come meanwhile are gathered first."""
+        while count > 0:
+            self._take_batch(min(count, BATCH))
+            count -= BATCH
+
+    def _take_batch(self, count: int) -> None:
+        batch: list[Job] = []
+        self._taken = batch
+        for _ in range(count):  # there is no moment in which a job is in neither: see `holds`
+            batch.append(self._jobs[0])
+            self._jobs.popleft()
+        # Others add while we subtract, so a little may get lost; an empty queue holds nothing.
+        self._bytes = self._bytes - sum(job[3] for job in batch) if self._jobs else 0
+        marks = [job for destination, _, job, _ in batch if destination is _MARK]
         batch = [entry for entry in batch if entry[0] is not _MARK]
         try:
             self._process(batch)
         except Exception as error:  # noqa: BLE001 - the thread must outlive any batch
             FAULTS.note("worker", error)
+        self._taken = []
         self._done += len(batch)
         self._cpu_s = time.thread_time()
         for mark in marks:
             mark.set()
+        if marks and not any(job[0] is _MARK for job in tuple(self._jobs)):
+            self._hurry.clear()
 
     def _process(self, batch: list[Job]) -> None:
         latest = {
-            (id(destination), key): index for index, (destination, key, _) in enumerate(batch)
+            (id(destination), key): index for index, (destination, key, *_) in enumerate(batch)
         }
         results: dict[int, tuple[Destination, list[Any]]] = {}
         for index in sorted(latest.values()):
-            destination, _, job = batch[index]
+            destination, _, job, _ = batch[index]
             with FAULTS.contained("conclude"):
                 result = destination.conclude(job)
                 if result is not None:

@@ -1,15 +1,10 @@
 """Collectors are tested on libraries as they come, whatever ran before."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from fastapi_diagnostics import wiring
 from fastapi_diagnostics.collectors.hooks import HOOKS
 
 
-@pytest.fixture(autouse=True, scope="package")
-def nothing_installed() -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module")
+def nothing_installed(promotion_installed: None) -> None:  # noqa: ARG001 - comes after it
     HOOKS.undo()
-    yield
-    wiring.install_promotion()

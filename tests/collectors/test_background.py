@@ -269,6 +269,73 @@ def test_a_client_that_is_gone_drops_the_tasks_of_a_stream() -> None:
     assert states(outcome.record.tasks) == [("good", "never-ran", "client-gone")]
 
 
+# Bodies that break off.
+
+
+def body_of(*chunks: Any, error: Exception | None = None) -> Callable[..., Any]:
+    async def body() -> Any:
+        for chunk in chunks:
+            yield chunk
+        if error is not None:
+            raise error
+
+    async def endpoint() -> Response:
+        return StreamingResponse(body())
+
+    return endpoint
+
+
+@pytest.mark.parametrize("spec", ["2.3", "2.4"])
+@pytest.mark.parametrize("error", [ValueError("broken"), OSError("the disk is gone")])
+def test_a_body_that_breaks_off_is_told_with_what_it_raised(spec: str, error: Exception) -> None:
+    record = call(app_of(body_of(b"x", error=error)), "/", spec=spec).record
+
+    (broken,) = record.broken_streams
+    fact = record.exceptions[broken.exception]
+    assert broken.response == "StreamingResponse"
+    assert (fact.type, fact.message) == (type(error).__name__, str(error))
+    assert fact.location is not None
+    assert fact.location.function.endswith("body")
+
+
+def test_a_body_of_the_wrong_type_is_a_broken_one() -> None:
+    record = call(app_of(body_of(1)), "/").record
+
+    (broken,) = record.broken_streams
+    assert record.exceptions[broken.exception].type == "AttributeError"
+
+
+def test_an_iterator_object_may_be_the_body() -> None:
+    class Rows:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> bytes:
+            raise LookupError
+
+    async def endpoint() -> Response:
+        return StreamingResponse(Rows())
+
+    assert len(call(app_of(endpoint), "/").record.broken_streams) == 1
+
+
+def test_a_sending_that_fails_is_no_broken_body() -> None:
+    gone = call(app_of(body_of(b"x", b"y", b"z")), "/", spec="2.4", gone_after=2)
+
+    assert gone.error is not None
+    assert gone.record.broken_streams == ()
+
+
+def test_a_task_that_fails_behind_a_body_is_no_broken_body() -> None:
+    async def endpoint() -> Response:
+        return StreamingResponse(iter([b"x"]), background=BackgroundTask(bad))
+
+    record = call(app_of(endpoint), "/").record
+
+    assert [task.state for task in record.tasks] == ["failed"]
+    assert record.broken_streams == ()
+
+
 # Look-alikes that are in order.
 
 

@@ -4,6 +4,7 @@ import sys
 from types import CodeType
 
 from fastapi_diagnostics.collectors.event_loop.calls import Call
+from fastapi_diagnostics.collectors.event_loop.pulse import Pulse
 from fastapi_diagnostics.collectors.event_loop.sampling import Sample
 from fastapi_diagnostics.collectors.event_loop.state import Reading
 from fastapi_diagnostics.collectors.event_loop.verdict import Verdict, judge
@@ -30,12 +31,13 @@ def a_sample(at: float, **changes) -> Sample:
 
 
 def verdict(
-    samples, *, seconds=0.2, call=None, own=0.0, others=0.0, starved=0.0, clocks=True
+    samples, *, seconds=0.2, call=None, own=0.0, others=0.0, starved=0.0, clocks=True, pulses=()
 ) -> Verdict | None:
-    def reading(at: float, share: float) -> Reading:
+    def reading(at: float, share: int) -> Reading:
         if not clocks:
             return Reading(at, None, 0.0, None)
-        return Reading(at, own * share, (own + others) * share, starved * share)
+        pulse = Pulse(pulses[share], 0.0) if pulses else None
+        return Reading(at, own * share, (own + others) * share, starved * share, pulse)
 
     calls = {} if call is None else {HERE: call}
     return judge(
@@ -44,10 +46,11 @@ def verdict(
 
 
 SEEN = [a_sample(10.02 + 0.01 * n) for n in range(18)]
+ASLEEP = [sample._replace(system_call=230) for sample in SEEN]
 
 
 def test_a_known_call_needs_no_clock() -> None:
-    assert verdict(SEEN, call=SLEEP).kind == "sleep"
+    assert verdict(ASLEEP, call=SLEEP).kind == "sleep"
     assert verdict(SEEN, call=SLEEP, clocks=False).kind == "sleep"
 
 
@@ -74,7 +77,7 @@ def test_another_thread_that_computes_meanwhile_held_the_gil() -> None:
 
 
 def test_a_sleep_beside_a_thread_that_shares_the_gil_is_a_sleep() -> None:
-    assert verdict(SEEN, others=0.19, call=SLEEP).kind == "sleep"
+    assert verdict(ASLEEP, others=0.19, call=SLEEP).kind == "sleep"
 
 
 def test_a_breakpoint_is_no_block() -> None:
@@ -103,3 +106,35 @@ def test_the_line_that_took_most_is_named_and_all_lines_have_their_time() -> Non
         1: 0.05,
         2: 0.15,
     }
+
+
+def test_time_that_no_clock_shows_belongs_to_the_machine() -> None:
+    assert verdict(SEEN, seconds=0.08, own=0.02) is None
+    assert verdict(SEEN, seconds=0.08, own=0.07).kind == "cpu"
+
+
+def test_reading_a_file_is_system_call_zero_and_no_computing() -> None:
+    reading = [sample._replace(system_call=0) for sample in SEEN]
+
+    assert verdict(reading, own=0.001).kind in {"file", "unknown"}
+
+
+def test_a_gap_without_time_slices_is_a_stopped_process() -> None:
+    def look(at: float, slices: int):
+        return a_sample(at, system_call=-1, pulse=Pulse(slices, 0.0))
+
+    known = Call("os.kill", "os", "os.kill")
+    stopped = [look(10.19, 3)]
+    held = [look(10.19, 60)]
+
+    assert verdict(stopped, own=0.001, call=known, pulses=(1, 4)) is None
+    assert verdict([*held], own=0.19, call=known, pulses=(1, 62)).kind == "file"
+
+
+def test_what_waited_before_the_gap_goes_on_waiting() -> None:
+    asleep = [
+        a_sample(10.02, system_call=230, pulse=Pulse(2, 0.0)),
+        a_sample(10.19, system_call=230, pulse=Pulse(3, 0.0)),
+    ]
+
+    assert verdict(asleep, own=0.001, call=SLEEP, pulses=(1, 4)).kind == "sleep"

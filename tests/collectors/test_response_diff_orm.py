@@ -158,10 +158,10 @@ def test_a_commit_in_the_teardown_hides_nothing(engine: Any) -> None:
 def test_a_table_of_sqlmodel_is_an_orm_object() -> None:
     sqlmodel = pytest.importorskip("sqlmodel")
 
-    class HeroOut(sqlmodel.SQLModel):
+    class RacerOut(sqlmodel.SQLModel):
         name: str
 
-    class Hero(sqlmodel.SQLModel, table=True):
+    class Racer(sqlmodel.SQLModel, table=True):
         id: int | None = sqlmodel.Field(default=None, primary_key=True)
         name: str
         secret_name: str
@@ -169,9 +169,9 @@ def test_a_table_of_sqlmodel_is_an_orm_object() -> None:
 
     app = FastAPI()
 
-    @app.get("/", response_model=HeroOut)
+    @app.get("/", response_model=RacerOut)
     async def endpoint() -> Any:
-        return Hero(id=1, name="Deadpond", secret_name="Dive", age=3)  # noqa: S106
+        return Racer(id=1, name="Deadpond", secret_name="Dive", age=3)  # noqa: S106
 
     fields = stripped(app)
 

@@ -1,5 +1,6 @@
 """Time in the threadpool is told apart: waiting for a thread, and running in it."""
 
+import functools
 import threading
 import time
 from collections.abc import Iterator
@@ -112,3 +113,75 @@ def test_undo_puts_the_original_back(hooks: Hooks) -> None:
 
     assert anyio.to_thread.run_sync is not replaced
     assert anyio.to_thread.run_sync is replaced.__wrapped__
+
+
+def two_at_once(first, second) -> tuple:
+    """Run two calls that share one thread; gives the waits, the second call's last."""
+
+    async def work() -> tuple:
+        recorder = a_recorder()
+        recorder.scope = {"type": "http", "method": "GET", "path": "/labels", "endpoint": second}
+        one_thread = anyio.CapacityLimiter(1)
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: anyio.to_thread.run_sync(first, limiter=one_thread))
+            group.start_soon(lambda: anyio.to_thread.run_sync(second, limiter=one_thread))
+        return recorder.seal("closed").thread_waits
+
+    return anyio.run(work)
+
+
+def slow() -> None:
+    time.sleep(0.1)
+
+
+def quick() -> None:
+    """Be through at once."""
+
+
+def test_who_waited_for_a_thread_and_who_had_it_is_told() -> None:
+    (wait,) = two_at_once(slow, quick)
+
+    assert (wait.name, wait.role, wait.threads) == ("quick", "endpoint", 1)
+    assert wait.waited_ms >= 95
+    assert wait.ran_ms is not None
+    (holder,) = wait.holders
+    assert (holder.name, holder.route, holder.threads) == ("slow", "GET /labels", 1)
+
+
+def test_with_a_thread_to_spare_nobody_waited() -> None:
+    async def work() -> tuple:
+        recorder = a_recorder()
+        two_threads = anyio.CapacityLimiter(2)
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(lambda: anyio.to_thread.run_sync(slow, limiter=two_threads))
+        return recorder.seal("closed").thread_waits
+
+    assert anyio.run(work) == ()
+
+
+def test_a_class_as_a_dependency_is_known_for_one() -> None:
+    class Pagination:
+        def __init__(self, page: int = 1) -> None:
+            self.page = page
+
+    async def work() -> tuple:
+        recorder = a_recorder()
+        recorder.enter("dependencies")
+        one_thread = anyio.CapacityLimiter(1)
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: anyio.to_thread.run_sync(slow, limiter=one_thread))
+            make = functools.partial(Pagination, page=2)
+            group.start_soon(lambda: anyio.to_thread.run_sync(make, limiter=one_thread))
+        return recorder.seal("closed").thread_waits
+
+    (wait,) = anyio.run(work)
+
+    assert wait.role == "class-dependency"
+    assert wait.name.endswith("Pagination")
+
+
+def test_nothing_is_remembered_of_calls_that_are_through() -> None:
+    two_at_once(slow, quick)
+
+    assert threadpool._OPEN == {}

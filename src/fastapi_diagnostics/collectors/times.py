@@ -2,6 +2,7 @@
 
 from typing import Any, Final, Self
 
+from fastapi_diagnostics.record import ThreadWait
 from fastapi_diagnostics.recorder import Recorder
 
 PART: Final = "time"
@@ -14,16 +15,18 @@ class TimePart:
         on_loop: In callbacks of the event loop, those of tasks it started included.
         queued: Between the moment a callback was ready and the one at which it ran.
         threadpool: Of `anyio.to_thread.run_sync`, the wait for a thread included.
-        threadpool_wait: What of that passed before the thread began.
+        thread_waits: Calls that found every thread taken, as facts; `None` before the first.
+        threadpool_wait: What of the threadpool's time passed before the thread began.
     """
 
-    __slots__ = ("on_loop", "queued", "threadpool", "threadpool_wait")
+    __slots__ = ("on_loop", "queued", "thread_waits", "threadpool", "threadpool_wait")
 
     def __init__(self) -> None:
         self.on_loop: float | None = None
         self.queued: float | None = None
         self.threadpool: float | None = None
         self.threadpool_wait: float = 0.0
+        self.thread_waits: list[ThreadWait] | None = None
 
     def seal(self, recorder: Recorder) -> dict[str, Any]:
         """Give the split until now; calls in threads that overlap may exceed the wall time."""
@@ -32,7 +35,7 @@ class TimePart:
         if on_loop is not None:
             wall = recorder.clock() - recorder.started
             awaiting = max(0.0, wall - on_loop - (queued or 0.0) - (threadpool or 0.0))
-        return {
+        fields: dict[str, Any] = {
             "time": {  # a `TimeSplit`; a plain dict costs a third here, on every request
                 "on_loop_ms": _ms(on_loop),
                 "queued_ms": _ms(queued),
@@ -40,6 +43,9 @@ class TimePart:
                 "awaiting_ms": _ms(awaiting),
             }
         }
+        if self.thread_waits:
+            fields["thread_waits"] = tuple(self.thread_waits)
+        return fields
 
     def absorb(self, other: Self, *, exceptions: int) -> None:  # noqa: ARG002 - of the protocol
         """Add the times of a recorder that ran inside this one."""
@@ -47,6 +53,8 @@ class TimePart:
         self.queued = _sum(self.queued, other.queued)
         self.threadpool = _sum(self.threadpool, other.threadpool)
         self.threadpool_wait += other.threadpool_wait
+        if other.thread_waits:
+            self.thread_waits = [*(self.thread_waits or ()), *other.thread_waits]
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

@@ -5,6 +5,7 @@ Such a text has neither name nor shape ("hunter2 is too weak"), but the value is
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from fastapi_diagnostics.redaction.names import is_secret_name
@@ -52,7 +53,7 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 def _children(value: Any, *, secret: bool) -> Iterator[tuple[Any, bool]]:
     cls = type(value)
     if issubclass(cls, dict):
-        for key, item in list(dict.items(value))[:_MAX_READ]:
+        for key, item in islice(dict.items(value), _MAX_READ):
             yield item, secret or (type(key) is str and is_secret_name(key))
     elif cls is list or cls is tuple:
         yield from ((item, secret) for item in value[:_MAX_READ])

@@ -165,3 +165,25 @@ def test_every_kind_has_words(kind) -> None:
     assert "held the event loop for 412 ms" in finding.message
     assert finding.fix.summary.endswith(".")
     assert "{" not in finding.fix.code
+
+
+def test_the_first_request_of_a_route_is_said_to_be_one() -> None:
+    message = only(a_block(kind="import", call="", first_call=True)).message
+
+    assert "it was the first request of this route" in message
+
+
+def test_the_share_of_the_garbage_collector_is_told() -> None:
+    finding = only(a_block(kind="json", call="json.loads", gc_ms=250.0))
+
+    assert "; 250 ms of it went to the garbage collector." in finding.message
+    assert finding.evidence["gc_ms"] == 250.0
+
+
+def test_a_block_that_is_not_over_says_so() -> None:
+    finding = only(a_block(duration_ms=10_050.0, ended=False))
+
+    assert finding.message == (
+        "GET /report has held the event loop for 10 s at `time.sleep(...)`, "
+        "and has not let go of it yet."
+    )

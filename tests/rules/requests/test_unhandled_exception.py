@@ -266,7 +266,7 @@ FACT = ExceptionFact(
 
 @pytest.mark.parametrize("phase", ["background", "teardown", "response", "outside"])
 def test_what_happens_after_the_answer_belongs_to_other_rules(phase):
-    fact = msgspec.structs.replace(FACT, phase=phase)
+    fact = msgspec.structs.replace(FACT, phase=phase, answered=True)
 
     assert list(check(a_record(status=500, exceptions=(fact,)))) == []
 

@@ -76,12 +76,17 @@ def test_keys_and_columns_of_one_answer_are_told_apart() -> None:
     assert len({finding.cause for finding in findings}) == 2
 
 
-def test_a_close_name_is_remarked() -> None:
-    (finding,) = check(a_diff(a_field("userName", near="user_name")))
+def test_a_close_name_is_left_to_its_own_rule() -> None:
+    assert list(check(a_diff(a_field("userName", near="user_name")))) == []
 
-    assert "`user_name`, close in name to `userName`, got no value" in finding.message
-    assert finding.fix is not None
-    assert "`user_name`" in finding.fix.summary
+
+def test_a_derived_class_is_told_as_a_way_to_hold_back() -> None:
+    (finding,) = check(
+        a_diff(a_field("note", source="object", owner="Db", written_in=None, subclass=True))
+    )
+
+    assert finding.severity == "info"
+    assert "on purpose" in finding.message
 
 
 def test_secrets_and_relationships_are_no_findings() -> None:

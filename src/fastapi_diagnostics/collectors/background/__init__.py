@@ -5,9 +5,11 @@ Registered is a task only once it is bound to an answer: in the `BackgroundTasks
 injects, or as ``background=`` of a response that was sent. One that is built and dropped is not.
 """
 
+import asyncio
 import functools
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from fastapi_diagnostics.callsite import caller_sites
@@ -18,11 +20,15 @@ from fastapi_diagnostics.collectors.background.part import (
     Sending,
     Task,
 )
+from fastapi_diagnostics.collectors.background.streams import MAX_BROKEN, body_error
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.record import BrokenStream
 from fastapi_diagnostics.recorder import Recorder, active
 
 NAME: Final = "background tasks"
+PROGRESS_S: Final = 0.25
+"""While tasks follow one another, the record on the page is at most this much behind."""
 
 
 def install(hooks: Hooks) -> None:
@@ -100,10 +106,17 @@ def _running(original: Callable[..., Any]) -> Callable[..., Any]:
 def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807
+        recorder = active()
         background = getattr(self, "background", None)
-        recorder = active() if background is not None else None
         if recorder is None:
             await original(self, scope, receive, send)
+            return
+        if background is None:
+            try:
+                await original(self, scope, receive, send)
+            except Exception as error:
+                _broke(recorder, self, error)
+                raise
             return
         sending = Sending(background)
         _begun(recorder, sending)
@@ -118,7 +131,7 @@ def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             await original(self, scope, receive, observed_send)
         except Exception as error:
-            _broken(recorder, sending, error)
+            _broken(recorder, sending, _broke(recorder, self, error) or error)
             raise
 
     return __call__
@@ -142,6 +155,8 @@ def _started(recorder: Recorder, task: Any) -> Task | None:
             # behind a BaseHTTPMiddleware a task may start before the last, empty message.
             entry.after_response = recorder.responded is not None or recorder.status is not None
         recorder.enter("background")
+        if recorder.refresh is not None:
+            _show_progress(recorder, at_least_s=PROGRESS_S)
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("background.start", error)
         return None
@@ -165,10 +180,45 @@ def _failed(recorder: Recorder, entry: Task | None, error: BaseException) -> Non
         if isinstance(error, Exception):
             index = recorder.note_exception(error, "background")
             entry.exception = index if index >= 0 else None
+            _show_progress(recorder, at_least_s=0.0)
         else:
             entry.cancelled = True
     except Exception as failure:  # noqa: BLE001 - ours, contained
         FAULTS.note("background.failed", failure)
+
+
+def _show_progress(recorder: Recorder, *, at_least_s: float) -> None:
+    """Keep the record anew in the next turn of the loop, if it is still open then.
+
+    Args:
+        recorder: Of a request whose response was sent, or else there is nothing to show yet.
+        at_least_s: How long ago the last time must be; a record is not kept for each of many
+            short tasks.
+    """
+    refresh = recorder.refresh
+    part = recorder.part(PART, BackgroundPart)
+    now = recorder.clock()
+    if refresh is None or now - (part.shown or recorder.responded or now) < at_least_s:
+        return
+    part.shown = now
+    with suppress(RuntimeError):  # not on asyncio: it is kept at its close
+        asyncio.get_running_loop().call_soon(refresh)
+
+
+def _broke(recorder: Recorder, response: Any, error: Exception) -> Exception | None:
+    """Note a body that broke off, and give what it raised; `None` for any other failure."""
+    try:
+        found = body_error(error)
+        if found is None:
+            return None
+        index = recorder.note_exception(found, "response")
+        broken = recorder.part(PART, BackgroundPart).broken
+        if index >= 0 and len(broken) < MAX_BROKEN:
+            broken.append(BrokenStream(response=type(response).__name__, exception=index))
+    except Exception as failure:  # noqa: BLE001 - ours, contained
+        FAULTS.note("background.broke", failure)
+        return None
+    return found
 
 
 def _broken(recorder: Recorder, sending: Sending, error: Exception) -> None:

@@ -7,7 +7,8 @@ import msgspec
 
 from fastapi_diagnostics.callsite import Site
 from fastapi_diagnostics.collectors.background.describe import described
-from fastapi_diagnostics.record import TaskRun
+from fastapi_diagnostics.collectors.background.streams import MAX_BROKEN
+from fastapi_diagnostics.record import BrokenStream, TaskRun
 from fastapi_diagnostics.recorder import Recorder
 
 PART: Final = "background"
@@ -61,8 +62,10 @@ class BackgroundPart:
     """The background tasks of one request."""
 
     def __init__(self) -> None:
+        self.shown: float | None = None  # when the record was last kept while tasks ran
         self.injected: list[Any] = []
         self.sendings: list[Sending] = []
+        self.broken: list[BrokenStream] = []
         self._tasks: dict[int, Task] = {}  # by id; a task is kept alive by its entry
         self._sealed: list[tuple[TaskRun, float | None]] = []
         self._absorbed: list[tuple[TaskRun, float | None]] = []
@@ -90,7 +93,10 @@ class BackgroundPart:
             else msgspec.structs.replace(run, started_ms=recorder.ms(started))
             for run, started in self._absorbed
         ]
-        return {"tasks": (*absorbed, *(run for run, _ in self._sealed))}
+        fields: dict[str, Any] = {"tasks": (*absorbed, *(run for run, _ in self._sealed))}
+        if self.broken:
+            fields["broken_streams"] = tuple(self.broken)
+        return fields
 
     def absorb(self, other: "BackgroundPart", *, exceptions: int) -> None:
         """Take over the tasks of a request inside this capture, as they were sealed."""
@@ -102,6 +108,10 @@ class BackgroundPart:
             )
             if len(self._absorbed) < MAX_TASKS:
                 self._absorbed.append((moved, started))
+        self.broken += (
+            msgspec.structs.replace(broken, exception=broken.exception + exceptions)
+            for broken in other.broken[: MAX_BROKEN - len(self.broken)]
+        )
 
     def _backgrounds(self) -> Iterator[Any]:
         yield from self.injected

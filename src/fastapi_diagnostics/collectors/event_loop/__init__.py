@@ -12,16 +12,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from fastapi_diagnostics.collectors.event_loop.blocks import (
-    LATE,
-    ROUTES,
-    look_before_response,
-    open_loop,
-)
+from fastapi_diagnostics.collectors.event_loop.blocks import look_before_response, open_loop
+from fastapi_diagnostics.collectors.event_loop.greenlets import leave
+from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
+from fastapi_diagnostics.collectors.event_loop.late import LATE, NOBODY
 from fastapi_diagnostics.collectors.event_loop.part import LoopPart
 from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
 from fastapi_diagnostics.collectors.event_loop.state import ATTRIBUTE, SETTINGS, LoopState
 from fastapi_diagnostics.collectors.event_loop.timer import PATCHED, patch
+from fastapi_diagnostics.collectors.event_loop.victims import ROUTES
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.times import PART
@@ -35,13 +34,19 @@ on_late_victims: Callable[[str, tuple[LoopBlock, ...]], object] | None = None
 """Called on the watchdog's thread with a culprit's record id and all of its blocks, when requests
 that waited became known after it was sealed; at most once for each burst."""
 
+on_block_of_nobody: Callable[[LoopBlock, str], object] | None = None
+"""Called on the watchdog's thread with a block that belongs to no record of a request: of a thread
+that works for none, or of a request that is still in it; and with its route or ``""``."""
+
 _installed: list[Hooks] = []
+_refused: set[type] = set()
+"""Loops of these classes take no attributes; asked once, not for each request."""
 _patched: dict[int, tuple[LoopState, dict[str, Any]]] = {}
 
 
 def configure(threshold_ms: float) -> None:
     """Set how long a callback may run before it is a block, in milliseconds."""
-    SETTINGS.threshold_s = threshold_ms / 1000
+    SETTINGS.set(threshold_ms / 1000)
 
 
 def name_routes(name: Callable[[Recorder], str]) -> None:
@@ -57,6 +62,7 @@ def install(hooks: Hooks) -> None:
     PARTS_FROM_START[PART] = LoopPart
     gc.callbacks.append(PAUSES)
     WATCHDOG.on_turn = _tell_late_victims
+    NOBODY.tell = _tell_of_nobody
     WATCHDOG.on_drowsy = _has_late_victims
     hooks.on_undo(_undo)
     hooks.report(NAME, on=True)
@@ -94,13 +100,17 @@ def _begin(loop: Any) -> LoopState | None:
     if loop is None:
         _report_off("no asyncio loop runs here (trio is not watched)")
         return None
+    if type(loop) in _refused:
+        return None
     try:
         state = LoopState(loop)
         setattr(loop, ATTRIBUTE, state)
         made = patch(loop, state)
+        state.note_reading()
         open_loop(state)
     except (AttributeError, TypeError) as error:
         _report_off(f"{type(loop).__module__}.{type(loop).__qualname__} refuses: {error}")
+        _refused.add(type(loop))
         _give_up(loop)
         return None
     except Exception as error:  # noqa: BLE001 - ours, contained
@@ -142,7 +152,9 @@ def _undo() -> None:
         loop = state.loop()
         if loop is not None:
             _restore(loop, made)
+        leave(state.switches)
     _patched.clear()
+    _refused.clear()
     _installed.clear()
     LATE.forget()
     WATCHDOG.end()
@@ -164,8 +176,13 @@ def _tell_late_victims(now: float) -> None:
             tell(record_id, blocks)
 
 
+def _tell_of_nobody(block: LoopBlock, route: str) -> None:
+    if on_block_of_nobody is not None:
+        on_block_of_nobody(block, route)
+
+
 def _has_late_victims() -> bool:
-    return LATE.pending(time.perf_counter())
+    return LATE.pending(time.perf_counter()) or HOLDS.pending()
 
 
 def _forked() -> None:
@@ -185,6 +202,7 @@ __all__ = [
     "configure",
     "install",
     "name_routes",
+    "on_block_of_nobody",
     "on_late_victims",
     "watch_running_loop",
 ]

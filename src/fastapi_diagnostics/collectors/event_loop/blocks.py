@@ -2,48 +2,55 @@
 
 import contextvars
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.callsite import resolve
 from fastapi_diagnostics.collectors.event_loop.arrivals import Knocking, knocking
+from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
+from fastapi_diagnostics.collectors.event_loop.late import LATE
+from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
 from fastapi_diagnostics.collectors.event_loop.state import (
-    MAX_VICTIMS,
     PASSES,
     SETTINGS,
     Aftermath,
     Block,
     LoopState,
     Opening,
+    Reading,
+    Shorts,
     Step,
 )
-from fastapi_diagnostics.collectors.event_loop.verdict import judge
+from fastapi_diagnostics.collectors.event_loop.verdict import Verdict, judge
+from fastapi_diagnostics.collectors.event_loop.victims import (
+    MIN_WAIT_S,
+    note_arrival,
+    note_waits,
+)
 from fastapi_diagnostics.collectors.times import PART
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.locks import Lock
-from fastapi_diagnostics.record import LoopBlock, Victim
 from fastapi_diagnostics.recorder import Recorder
-from fastapi_diagnostics.redaction import redact_path
 
-MIN_WAIT_S: Final = 0.005
-"""A request that lost less than this is no victim; below it, ordinary turns of a busy loop lie."""
-ARRIVAL_S: Final = 1.0
-"""A request whose bytes were waiting begins this soon after the block."""
-ACCEPTED_S: Final = 0.05
-"""Connections in the queue are accepted, and their requests begun, this soon."""
 _TURNAROUND_S: Final = 0.0005
 """No client gets a response and sends its next request in less."""
 MAX_BLOCKS: Final = 100
-SETTLED_S: Final = 0.15
-"""So long after a block its victims have had their turn."""
+MAX_SHORT: Final = 500
+"""So many callbacks below the threshold are looked at in one request, about 0.1 ms each."""
+MAX_SHORT_LINES: Final = 20
 _OPENING_S: Final = 0.005
 """A request opens its recording this soon after its loop was patched."""
-_REMEMBERED: Final = 64
 _LOOK_PATIENCE_S: Final = 0.02
+_NEAR_S: Final = 0.002
+"""Clocks are read a moment after what wakes the watchdog has begun."""
 _ALWAYS: Final = float("inf")
+
+
+def note_step(state: LoopState, recorder: Recorder, step: Step, begin: float, end: float) -> None:
+    """Judge a callback that took 40 % of the threshold or more."""
+    if end - begin >= SETTINGS.threshold_s:
+        note_block(state, recorder, step, begin, end)
+    else:
+        _note_short(state, recorder, step, begin, end)
 
 
 def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, end: float) -> None:
@@ -51,6 +58,7 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
 
     Runs on the loop's thread, about 0.5 ms after a block of 50 ms or more.
     """
+    HOLDS.look(_last_look(state, step), frozenset({state.ident}))
     waiting = _waiting(state, recorder, step)
     # A look in progress may just be naming the call; it has the GIL at once when we wait.
     if state.sampling.acquire(timeout=_LOOK_PATIENCE_S):
@@ -67,24 +75,68 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
     _call_soon(state, _passed, state, aftermath)
 
 
+def _last_look(state: LoopState, step: Step) -> float:
+    watch = state.watch_of(step)
+    return watch.samples[-1].at if watch is not None and watch.samples else step[0]
+
+
 def _judged(state: LoopState, recorder: Recorder, seen: Opening) -> Block | None:
+    verdict = _verdict(state, seen, SETTINGS.threshold_s)
+    blocks = recorder.parts[PART].blocks
+    if verdict is None or verdict.kind == "gil" or len(blocks) >= MAX_BLOCKS:
+        return None
+    block = _block_of(recorder, seen, verdict)
+    blocks.append(block)
+    LATE.expect(block)
+    return block
+
+
+def _verdict(state: LoopState, seen: Opening, threshold_s: float) -> Verdict | None:
     begin, end = seen.begin, seen.end
     samples = tuple(seen.watch.samples) if seen.watch else ()
     samples = tuple(sample for sample in samples if begin <= sample.at <= end)
     calls = seen.watch.calls if seen.watch else {}
-    before = next((r for r in reversed(state.readings) if r.at <= begin), None)
-    if before is None and state.readings:
-        before = state.readings[0]
-    verdict = judge(begin, end, samples, calls, before, seen.after, SETTINGS.threshold_s)
-    blocks = recorder.parts[PART].blocks
-    if verdict is None or len(blocks) >= MAX_BLOCKS:
-        return None
-    block = Block(recorder.id, begin, end)
+    if any(sample.in_greenlet for sample in samples):
+        state.follow_greenlets()
+    before = _reading_before(state, begin)
+    return judge(begin, end, samples, calls, before, seen.after, threshold_s)
+
+
+def _reading_before(state: LoopState, begin: float) -> Reading | None:
+    readings = tuple(state.readings)
+    before = next((r for r in reversed(readings) if r.at <= begin + _NEAR_S), None)
+    return before or (readings[0] if readings else None)
+
+
+def _block_of(recorder: Recorder, seen: Opening, verdict: Verdict) -> Block:
+    block = Block(recorder.id, seen.begin, seen.end)
     block.kind, block.stack, block.hot = verdict.kind, verdict.stack, verdict.hot
-    block.call, block.written = verdict.call.name, verdict.call.written
-    blocks.append(block)
-    LATE.expect(block)
+    block.call, block.inner, block.caller = verdict.call, verdict.inner, verdict.caller
+    block.collecting = PAUSES.within(seen.begin, seen.end)
     return block
+
+
+def _note_short(state: LoopState, recorder: Recorder, step: Step, begin: float, end: float) -> None:
+    """Keep a callback below the threshold, where its line is known."""
+    watch = state.watch_of(step)
+    part = recorder.parts[PART]
+    if watch is None or not watch.samples or part.short_looks >= MAX_SHORT:
+        return
+    part.short_looks += 1
+    seen = Opening(begin, end, watch, state.read())
+    verdict = _verdict(state, seen, SETTINGS.short_s)
+    if verdict is None or not verdict.stack or verdict.kind == "gil":
+        return
+    code, lasti = verdict.stack[0]
+    place = (code, resolve(code, lasti).location.line)
+    known = part.shorts.get(place)
+    if known is None and len(part.shorts) >= MAX_SHORT_LINES:
+        return
+    longest = known.longest if known else None
+    if longest is None or end - begin > longest.end - longest.begin:
+        longest = _block_of(recorder, seen, verdict)
+    times, total = (known.times, known.total) if known else (0, 0.0)
+    part.shorts[place] = Shorts(longest, times + 1, total + end - begin)
 
 
 def open_loop(state: LoopState) -> None:
@@ -117,37 +169,6 @@ def claim_opening(state: LoopState, recorder: Recorder) -> None:
     state.opening = None
     recorder.parts[PART].on_loop += opening.end - recorder.started
     _judged(state, recorder, opening)
-
-
-def note_waits(state: LoopState, recorder: Recorder, ready: float, began: float) -> None:
-    """Find the blocks for which a callback had to wait between *ready* and *began*."""
-    for block in state.blocks:
-        if block.culprit_id != recorder.id:
-            waited = min(began, block.end) - max(ready, block.begin)
-            if waited >= MIN_WAIT_S:
-                _waited(recorder, block, waited, at_most=False)
-    aftermath = state.aftermath
-    if aftermath is None or aftermath.block.culprit_id == recorder.id:
-        return
-    block = aftermath.block
-    if ready < block.end or recorder.id in block.victims or not aftermath.covers(ready):
-        return
-    waited = block.end - max(block.begin, recorder.started)
-    if waited >= MIN_WAIT_S:
-        _waited(recorder, block, waited, at_most=True)
-
-
-def note_arrival(state: LoopState, recorder: Recorder) -> None:
-    """Find the block during which a request that begins now had come."""
-    if state.arrivals is None:
-        return
-    block, waiting = state.arrivals
-    client = (recorder.scope or {}).get("client")
-    since = recorder.started - block.end
-    if since > ARRIVAL_S:
-        state.arrivals = None
-    elif client and since >= 0 and waiting.admit(tuple(client), at_once=since < ACCEPTED_S):
-        _waited(recorder, block, block.end - block.begin, at_most=True)
 
 
 def look_before_response(state: LoopState, now: float) -> None:
@@ -187,21 +208,8 @@ def charge_running(state: LoopState, recorder: Recorder) -> None:
     state.touched = True
     if ready < state.blocked_until:
         note_waits(state, recorder, ready, began)
-    if now - began >= SETTINGS.threshold_s:
-        note_block(state, recorder, step, began, now)
-
-
-def _waited(recorder: Recorder, block: Block, waited: float, *, at_most: bool) -> None:
-    known = block.victims.get(recorder.id)
-    waited_ms = round(waited * 1000, 3)
-    if known is not None and known.waited_ms >= waited_ms:
-        return
-    if known is None and len(block.victims) >= MAX_VICTIMS:
-        return
-    block.victims[recorder.id] = Victim(
-        request_id=recorder.id, route=ROUTES.name(recorder), waited_ms=waited_ms, at_most=at_most
-    )
-    recorder.parts[PART].waits[block.id] = (block.culprit_id, waited_ms, at_most)
+    if now - began >= SETTINGS.short_s:
+        note_step(state, recorder, step, began, now)
 
 
 def _waiting(state: LoopState, recorder: Recorder, step: Step) -> Knocking | None:
@@ -235,79 +243,3 @@ def _passed(state: LoopState, aftermath: Aftermath) -> None:
             state.blocked_until = aftermath.block.end
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop pass", error)
-
-
-class Routes:
-    """Names the route of a request that waits; whoever knows routes may set a better `name`."""
-
-    def __init__(self) -> None:
-        self.name: Callable[[Recorder], str] = path_of
-
-
-def path_of(recorder: Recorder) -> str:
-    """Give method and path of a request."""
-    scope = recorder.scope or {}
-    path = redact_path(scope.get("path", ""))
-    return f"{scope.get('method') or 'WS'} {path}" if path else recorder.name
-
-
-ROUTES = Routes()
-
-
-class LateVictims:
-    """Remembers blocks by record until their victims are known: mostly after it was sealed."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._blocks: OrderedDict[str, list[Block]] = OrderedDict()
-
-    def expect(self, block: Block) -> None:
-        """Remember a block; the oldest record gives way."""
-        with self._lock:
-            self._blocks.setdefault(block.culprit_id, []).append(block)
-            while len(self._blocks) > _REMEMBERED:
-                self._blocks.popitem(last=False)
-
-    def settled(self, now: float) -> list[tuple[str, tuple[LoopBlock, ...]]]:
-        """Give the sealed records whose blocks have got victims since they were last told."""
-        with self._lock:
-            found = [
-                (record_id, blocks)
-                for record_id, blocks in self._blocks.items()
-                if any(_is_news(block, now) for block in blocks)
-            ]
-        return [
-            (record_id, tuple(_told(block) for block in known))
-            for record_id, known in found
-            if all(block.fact is not None for block in known)
-        ]
-
-    def pending(self, now: float) -> bool:
-        """Tell whether a block is too young to know its victims."""
-        with self._lock:
-            return any(now - known[-1].end < SETTLED_S for known in self._blocks.values())
-
-    def forget(self) -> None:
-        """Forget everything; for undoing."""
-        with self._lock:
-            self._blocks.clear()
-
-
-LATE = LateVictims()
-
-
-def _is_news(block: Block, now: float) -> bool:
-    return len(block.victims) > block.told and now - block.end >= SETTLED_S
-
-
-def _told(block: Block) -> LoopBlock:
-    victims = tuple(block.victims.values())
-    block.told = len(victims)
-    assert block.fact is not None  # noqa: S101 - the caller has looked
-    block.fact = msgspec.structs.replace(block.fact, victims=victims)
-    return block.fact
-
-
-def shown(filename: str) -> str:
-    """Name a file as findings do."""
-    return USER_CODE.shown(filename)

@@ -43,11 +43,13 @@ class Call(NamedTuple):
         module: Of the function or of the object's class; empty when unresolved.
         written: As it stands in the source, such as ``session.execute``; empty where the function
             is the attribute of an expression.
+        source: The whole call as it stands in the source; empty until it has been read.
     """
 
     name: str = ""
     module: str = ""
     written: str = ""
+    source: str = ""
 
 
 def named_call(site: Site, frame: FrameType) -> Call:
@@ -78,7 +80,9 @@ def _described(words: tuple[str, ...], owner: Any, value: Any) -> Call:
         cls = type(owner)
         return Call(f"{_class_name(cls)}.{words[-1]}", public(cls.__module__))
     if isinstance(owner, type):
-        return Call(f"{_class_name(owner)}.{words[-1]}", public(owner.__module__))
+        # An inherited method is the doing of the library that wrote it: `Model.model_validate`.
+        module = _text(value, "__module__") or owner.__module__
+        return Call(f"{_class_name(owner)}.{words[-1]}", public(module))
     if value is _MISSING or value is None:
         return Call(".".join(words))
     module = _text(value, "__module__")

@@ -1,7 +1,8 @@
 """Names the kind of a block: from the library files in its stack, from the call, from clocks."""
 
 import platform
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop.calls import Call
@@ -88,6 +89,7 @@ _MODULES: Final = {
     "pickle": "pickle",
     "marshal": "pickle",
     "copy": "cpu",
+    "pydantic": "validation",
     "pydantic_core": "validation",
     "re": "regex",
     "_sre": "regex",
@@ -114,6 +116,11 @@ _MODULES: Final = {
     "PIL": "image",
 }
 
+_INSTALLED: Final = re.compile(
+    r"/(?:site-packages|dist-packages|python\d\.\d+)/(?!site-packages|dist-packages)(\w+)"
+)
+_MAX_LIBRARIES: Final = 8
+
 COMPUTING: Final = frozenset(
     {
         *("json", "yaml", "msgpack", "pickle", "validation", "regex", "template", "image"),
@@ -121,6 +128,9 @@ COMPUTING: Final = frozenset(
     }
 )
 """Kinds that cannot be without CPU time of the loop's own thread."""
+
+RUNNING: Final = -1
+"""Instead of a system call: the thread has or wants a processor."""
 
 _SYSTEM_CALLS: Final[Mapping[str, Mapping[int, str]]] = {
     "x86_64": {
@@ -145,6 +155,8 @@ def recognised(sample: Sample, calls: Mapping[Any, Call]) -> str:
     """Name what a sample shows, nearest to the user's line first; empty if nothing is known."""
     if IMPORTING in sample.inner:
         return "import"
+    if any(name.endswith("asyncio/subprocess.py") for name in sample.inner):
+        return "fork"  # already what one should write; starting a process copies page tables
     user_call = calls.get(sample.user[0], Call()) if sample.user else Call()
     leaf_call = calls.get(sample.leaf, Call())
     named = kind_of_call(leaf_call) if kind_of_call(leaf_call) == "tls" else ""
@@ -171,7 +183,15 @@ def waiting_kind(sample: Sample, calls: Mapping[Any, Call]) -> str:
     kind = kind_of_call(calls.get(sample.leaf, Call()))
     if kind and kind not in COMPUTING:
         return kind
-    return _NAMES_OF_THIS_MACHINE.get(sample.system_call or -1, "")
+    if sample.system_call is None:
+        return ""
+    return _NAMES_OF_THIS_MACHINE.get(sample.system_call, "")
+
+
+def libraries(filenames: Sequence[str]) -> tuple[str, ...]:
+    """Name the packages that files belong to, each once and in this order."""
+    found = (_INSTALLED.search(name.replace("\\", "/")) for name in filenames)
+    return tuple(dict.fromkeys(match[1] for match in found if match))[:_MAX_LIBRARIES]
 
 
 def _kinds_of_files(sample: Sample, calls: Mapping[Any, Call]) -> Iterator[str]:

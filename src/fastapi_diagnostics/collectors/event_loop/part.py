@@ -1,19 +1,16 @@
 """The event loop's part of a recorder: times, blocks and waits."""
 
-import inspect
 from asyncio import _get_running_loop
 from typing import Any, Self
 
-from fastapi_diagnostics.callsite import frames, resolve
-from fastapi_diagnostics.collectors.event_loop.blocks import charge_running, shown
-from fastapi_diagnostics.collectors.event_loop.state import ATTRIBUTE, Block
+from fastapi_diagnostics.collectors.event_loop.blocks import charge_running
+from fastapi_diagnostics.collectors.event_loop.facts import fact_of, short_fact
+from fastapi_diagnostics.collectors.event_loop.state import ATTRIBUTE, Block, Shorts
 from fastapi_diagnostics.collectors.times import TimePart
-from fastapi_diagnostics.record import HotLine, Location, LoopBlock, Wait
-from fastapi_diagnostics.recorder import Recorder, rfc3339
+from fastapi_diagnostics.record import Wait
+from fastapi_diagnostics.recorder import Recorder
 
-MAX_HOT_LINES = 10
 MAX_ROUTES = 4096
-_CAN_AWAIT = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 _ROUTES_SEEN: set[Any] = set()
 
@@ -24,15 +21,20 @@ class LoopPart(TimePart):
     Attributes:
         blocks: Its callbacks that ran too long.
         waits: By block: the culprit's record, the milliseconds lost, and whether that is a bound.
+        shorts: By line: callbacks that took a good part of the threshold.
+        short_looks: How many of these were judged.
     """
 
-    __slots__ = ("_first", "blocks", "waits")
+    __slots__ = ("_first", "blocks", "short_looks", "shorts", "waits")
 
     def __init__(self) -> None:
         self.on_loop = 0.0
         self.queued = 0.0
         self.threadpool = None
         self.threadpool_wait = 0.0
+        self.thread_waits = None
+        self.shorts: dict[Any, Shorts] = {}
+        self.short_looks = 0
         self.blocks: list[Block] = []
         self.waits: dict[str, tuple[str, float, bool]] = {}
         self._first: bool | None = None
@@ -47,7 +49,11 @@ class LoopPart(TimePart):
         fields = super().seal(recorder)
         first = self._is_first(recorder)
         if self.blocks:
-            fields["blocks"] = tuple(_fact(block, recorder, first=first) for block in self.blocks)
+            fields["blocks"] = tuple(fact_of(block, recorder, first=first) for block in self.blocks)
+        if self.shorts:
+            fields["short_blocks"] = tuple(
+                short_fact(shorts, recorder, first=first) for shorts in self.shorts.values()
+            )
         if self.waits:
             fields["waits"] = tuple(
                 Wait(block_id=block, culprit_id=culprit, waited_ms=waited, at_most=at_most)
@@ -60,6 +66,9 @@ class LoopPart(TimePart):
         super().absorb(other, exceptions=exceptions)
         self.blocks += other.blocks
         self.waits |= other.waits
+        for place, shorts in other.shorts.items():
+            mine = self.shorts.get(place)
+            self.shorts[place] = shorts if mine is None else _sum(mine, shorts)
 
     def _is_first(self, recorder: Recorder) -> bool:
         """Tell whether no request of this route had been sealed before."""
@@ -76,38 +85,6 @@ class LoopPart(TimePart):
         return self._first
 
 
-def _coroutine(block: Block) -> Location | None:
-    """Find the innermost user line where ``await`` can be written."""
-    for code, lasti in block.stack:
-        if code.co_flags & _CAN_AWAIT:
-            return resolve(code, lasti).location
-    return None
-
-
-def _fact(block: Block, recorder: Recorder, *, first: bool) -> LoopBlock:
-    stack = frames(block.stack)
-    victims = tuple(block.victims.values())
-    block.told = len(victims)
-    lines = sorted(block.hot.items(), key=lambda item: -item[1])[:MAX_HOT_LINES]
-    fact = LoopBlock(
-        id=block.id,
-        kind=block.kind,
-        call=block.call,
-        written=block.written,
-        started_at=rfc3339(recorder.started_at + block.begin - recorder.started),
-        started_ms=recorder.ms(block.begin),
-        duration_ms=round((block.end - block.begin) * 1000, 3),
-        phase=recorder.phase_during(block.begin, block.end),
-        location=stack[0].location if stack else None,
-        stack=stack,
-        coroutine=_coroutine(block),
-        hot_lines=tuple(
-            HotLine(file=shown(file), line=line, ms=round(seconds * 1000, 1))
-            for (file, line), seconds in lines
-        ),
-        victims=victims,
-        first_call=first,
-    )
-    if block.culprit_id == recorder.id:
-        block.fact = fact
-    return fact
+def _sum(one: Shorts, other: Shorts) -> Shorts:
+    spans = {shorts.longest.end - shorts.longest.begin: shorts.longest for shorts in (one, other)}
+    return Shorts(spans[max(spans)], one.times + other.times, one.total + other.total)

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from fastapi_diagnostics.collectors.event_loop.arrivals import Knocking
 from fastapi_diagnostics.collectors.event_loop.calls import Call
+from fastapi_diagnostics.collectors.event_loop.greenlets import Switches, follow
+from fastapi_diagnostics.collectors.event_loop.pulse import HEART, Pulse
 from fastapi_diagnostics.collectors.event_loop.sampling import Sample
 from fastapi_diagnostics.record import LoopBlock, Victim
 
@@ -20,18 +22,30 @@ tells steps apart."""
 ATTRIBUTE: Final = "_fastapi_diagnostics_state"
 """The instance attribute of a watched loop that leads here."""
 MAX_VICTIMS: Final = 50
+LOOK_SHARE: Final = 0.4
+"""A callback is looked at once it is this share of the threshold old: 20 of 50 ms."""
 _NEVER: Final = -1.0
 PASSES: Final = 2
 """What was queued before the second turn after a block came from what the first one found."""
 
 
 class Settings:
-    """How long a callback may run; one for the process."""
+    """How long a callback may run; one for the process.
 
-    __slots__ = ("threshold_s",)
+    Attributes:
+        threshold_s: From here on it is a block.
+        short_s: From here on it is looked at: many of these add up.
+    """
+
+    __slots__ = ("short_s", "threshold_s")
 
     def __init__(self) -> None:
-        self.threshold_s = 0.05
+        self.set(0.05)
+
+    def set(self, threshold_s: float) -> None:
+        """Set the threshold."""
+        self.threshold_s = threshold_s
+        self.short_s = threshold_s * LOOK_SHARE
 
 
 SETTINGS = Settings()
@@ -44,12 +58,14 @@ class Reading(NamedTuple):
         thread: CPU time of the thread.
         process: CPU time of the whole process.
         starved: How long the thread was ready to run and had no CPU.
+        pulse: Of the watchdog's thread.
     """
 
     at: float
     thread: float | None
     process: float
     starved: float | None
+    pulse: Pulse | None = None
 
 
 class Watch(NamedTuple):
@@ -80,6 +96,10 @@ class Block:
         begin: Reading of the clock, like `end`.
         stack: User call sites, innermost first, of the line that took most of it.
         hot: Seconds by file and line.
+        caller: Text of the call that led there, where `await` can be written.
+        inner: Files of the frames between the user's line and what ran, nearest to it first.
+        collecting: Seconds that the garbage collector took.
+        thread: Name of the other thread that did it; empty for the loop's own.
         fact: What the culprit's record says; `None` before that was sealed.
         told: How many victims whoever listens has been told of.
     """
@@ -87,16 +107,19 @@ class Block:
     __slots__ = (
         "begin",
         "call",
+        "caller",
+        "collecting",
         "culprit_id",
         "end",
         "fact",
         "hot",
         "id",
+        "inner",
         "kind",
         "stack",
+        "thread",
         "told",
         "victims",
-        "written",
     )
 
     def __init__(self, culprit_id: str, begin: float, end: float) -> None:
@@ -105,13 +128,24 @@ class Block:
         self.begin = begin
         self.end = end
         self.kind = "unknown"
-        self.call = ""
-        self.written = ""
+        self.call = Call()
+        self.caller = ""
+        self.inner: tuple[str, ...] = ()
+        self.collecting = 0.0
+        self.thread = ""
         self.stack: tuple[Any, ...] = ()
         self.hot: dict[tuple[str, int], float] = {}
         self.victims: dict[str, Victim] = {}
         self.fact: LoopBlock | None = None
         self.told = 0
+
+
+class Shorts(NamedTuple):
+    """Callbacks at one line that took a good part of the threshold; `total` in seconds."""
+
+    longest: Block
+    times: int
+    total: float
 
 
 _ids = itertools.count(1)
@@ -148,6 +182,8 @@ class LoopState:
         arrivals: The latest block, and the connections that waited when it ended.
         before_response: What waited just before a response was sent, and in which step.
         blocked_until: What was ready before this moment may have waited for a block.
+        switches: Of the thread's greenlets; `None` while nobody follows them.
+        told: The latest step of which it was told that it is still running.
     """
 
     def __init__(self, loop: Any) -> None:
@@ -165,21 +201,29 @@ class LoopState:
         self.before_response: tuple[Step, Knocking] | None = None
         self.readings: deque[Reading] = deque(maxlen=4)
         self.next_sample = 0.0
+        self.switches: Switches | None = follow()
+        self.told: Step | None = None
         self._clock_id = _thread_clock(self.ident)
         self._folder = f"/proc/self/task/{threading.get_native_id()}/"
         self._files: dict[str, int | None] = {}
+
+    def follow_greenlets(self) -> None:
+        """Try again to follow the thread's greenlets; called on that thread."""
+        if self.switches is None:
+            self.switches = follow()
 
     def watch_of(self, step: Step) -> Watch | None:
         """Find what was seen of a step; `None` if it was not looked at."""
         return next((watch for watch in self.watches if watch.step is step), None)
 
     def read(self) -> Reading:
-        """Read the clocks; about 4 µs, from any thread."""
+        """Read the clocks; about 5 µs, from any thread."""
         return Reading(
             time.perf_counter(),
             _clock(self._clock_id),
             time.process_time(),
             self._starved(),
+            HEART.read(),
         )
 
     def note_reading(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop import blocks, sampling
 from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState
+from fastapi_diagnostics.collectors.event_loop.victims import note_arrival, note_waits
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
 from fastapi_diagnostics.collectors.times import PART
 from fastapi_diagnostics.faults import FAULTS
@@ -65,20 +66,22 @@ def _timed(state: LoopState) -> Callable[..., Any]:
                     if recorder.started > began:
                         began = recorder.started
                         if state.arrivals is not None:
-                            blocks.note_arrival(state, recorder)
+                            note_arrival(state, recorder)
                     else:
                         part.queued += began - ready
                     spent = ended - began
                     part.on_loop += spent
-                    state.touched = True
                     if ready < state.blocked_until:
-                        blocks.note_waits(state, recorder, ready, began)
-                    if spent >= SETTINGS.threshold_s:
-                        blocks.note_block(state, recorder, step, began, ended)
-                        if before is not None:  # a step around this one: count from here
-                            state.step = (ended, ended)
+                        note_waits(state, recorder, ready, began)
+                    if spent >= SETTINGS.short_s:
+                        blocks.note_step(state, recorder, step, began, ended)
+                        if before is not None and spent >= SETTINGS.threshold_s:
+                            state.step = (ended, ended)  # the one around it: count from here
                 except Exception as error:  # noqa: BLE001 - ours, contained
                     FAULTS.note("event loop", error)
+            # Since Python 3.12 this frame may live on in the traceback of what the callback raised;
+            # a failed task would hold itself, and asyncio tell of it only when the collector runs.
+            del callback, args
 
     sampling.OWN_STEP.add(timed.__code__)
     return timed
@@ -152,7 +155,10 @@ class _Shown:
         self.__self__ = getattr(callback, "__self__", None)
 
     def __call__(self, *args: Any) -> Any:
-        return self.timed(self.callback, args, self.queued)
+        try:
+            return self.timed(self.callback, args, self.queued)
+        finally:
+            del self, args  # as in the timer
 
     def __repr__(self) -> str:
         return repr(self.callback)

@@ -5,16 +5,17 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from fastapi_diagnostics.collectors.event_loop.sampling import look_at, name_calls
+from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
+from fastapi_diagnostics.collectors.event_loop.pulse import HEART
+from fastapi_diagnostics.collectors.event_loop.running import RUNNING_S, tell_running
+from fastapi_diagnostics.collectors.event_loop.sampling import look_at, name_calls, read_texts
 from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState, Watch
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import active
 
 NAME: Final = "fastapi-diagnostics watchdog"
 LINGER_S: Final = 1.0
-"""Stays up so long after the last request, so that a burst wakes it once."""
-LOOK_SHARE: Final = 0.4
-"""Looks at a step once it is this share of the threshold old: 20 of 50 ms."""
+"""Stays up so long after it was woken, or saw something, so that a burst wakes it once a second."""
 _SCHEDULE: Final = ((12, 0.004), (40, 0.01), (200, 0.05))
 """How many samples of a step, and how far apart in seconds."""
 _MIN_DELAY_S: Final = 0.001
@@ -56,6 +57,8 @@ class Watchdog:
         for state in self.states:
             state.close()
         self.states = ()
+        HEART.end()
+        HOLDS.forget()
         self._reset()
 
     def watch(self, state: LoopState) -> None:
@@ -105,9 +108,12 @@ class Watchdog:
         for state in self.states:
             state.close()
         self.states = ()
+        HEART.end()
+        HOLDS.forget()
         self._reset()
 
     def _run(self) -> None:
+        HEART.begin()
         while not self._ending:
             self._bell.acquire()
             while not self._ending and self._awake():
@@ -115,16 +121,21 @@ class Watchdog:
 
     def _awake(self) -> bool:
         """Look until nothing has happened for a while; `False` when it may sleep."""
-        until = time.perf_counter() + LINGER_S
+        due = time.perf_counter()
+        until = due + LINGER_S
         while not self._ending:
             now = time.perf_counter()
             if sum(self._is_touched(state) for state in self.states):  # all of them, so no any()
                 until = now + LINGER_S
             if now >= until and not self.on_drowsy():
                 break
-            delay = self._turn(now)
+            delay = self._turn(now, due)
             if delay > 0:
+                due = time.perf_counter() + delay
                 self._pause.acquire(timeout=delay)
+        for state in self.states:
+            if state.switches is not None:
+                state.switches.clear()  # it holds greenlets
         self.asleep = True
         if any(state.touched for state in self.states):  # since we looked: nobody will ring
             self.asleep = False
@@ -135,20 +146,31 @@ class Watchdog:
         touched, state.touched = state.touched, False
         return touched or state.step is not None
 
-    def _turn(self, now: float) -> float:
-        """Look at every loop once and give the delay until the next time."""
+    def _turn(self, now: float, due: float) -> float:
+        """Look at every loop once and give the delay until the next time.
+
+        Args:
+            now: Reading of the clock.
+            due: When this turn was to be; if it is late, somebody may have kept the GIL.
+        """
         self.turns += 1
-        delay = SETTINGS.threshold_s * LOOK_SHARE
-        for state in self.states:
+        delay = SETTINGS.short_s
+        states = self.states
+        with FAULTS.contained("watchdog threads"):
+            HOLDS.look(due, frozenset(state.ident for state in states))
+        for state in states:
             with FAULTS.contained("watchdog"):
                 delay = min(delay, self._look(state, now))
+        if delay > 0:
+            with FAULTS.contained("watchdog threads"):
+                HOLDS.turn(due, states)
         with FAULTS.contained("watchdog turn"):
             self.on_turn(now)
         return delay
 
     def _look(self, state: LoopState, now: float) -> float:
         step = state.step
-        due = SETTINGS.threshold_s * LOOK_SHARE
+        due = SETTINGS.short_s
         if step is None:
             state.note_reading()
             return due
@@ -169,13 +191,16 @@ class Watchdog:
     def _sample(self, state: LoopState, now: float) -> None:
         step, samples, calls = state.watches[0]
         with state.sampling:
-            look = look_at(state.ident, time.perf_counter())
+            look = look_at(state.ident, time.perf_counter(), state.switches)
             if look is None or state.step is not step:
                 state.next_sample = now + SETTINGS.threshold_s
                 return
             samples.append(look.sample)
             name_calls(look, calls)
-            samples[-1] = look.sample._replace(system_call=state.system_call())
+            samples[-1] = look.sample._replace(system_call=state.system_call(), pulse=HEART.read())
+        read_texts(look, calls)
+        if now - step[0] >= RUNNING_S and state.told is not step:
+            tell_running(state, state.watches[0])
         delay = next((pause for count, pause in _SCHEDULE if len(samples) <= count), None)
         state.next_sample = time.perf_counter() + (delay or 1.0)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,8 @@ MAX_SCANNED = 16 * 1024
 _MAX_DEPTH = 5
 _MAX_ITEMS = 20
 _BEFORE, _AFTER = 60, 20
+_SEEN_AFTER = 200
+"""A text that never ends would be scanned to the end of the body."""
 _TOKEN = re.compile(
     r"""("(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)(\s*:)?"""  # in quotes; a key if a colon follows
     r"|(?:true|false|null|None|True|False|NaN|undefined)\b"
@@ -102,7 +105,7 @@ def printable(name: str) -> str:
 
 def _children(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        for key, inner in list(value.items())[:MAX_KEYS]:
+        for key, inner in islice(value.items(), MAX_KEYS):
             name = printable(str(key))
             yield (f"{prefix}.{name}" if prefix else name), inner
     elif isinstance(value, list):
@@ -128,7 +131,7 @@ def _describe_text(body: bytes | str, content_type: str) -> Body:
 
 
 def _names(keys: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(printable(str(key)) for key in list(keys)[:MAX_KEYS]))
+    return tuple(dict.fromkeys(printable(str(key)) for key in islice(keys, MAX_KEYS)))
 
 
 def _excerpt(body: Any, loc: Sequence[Any]) -> str:
@@ -141,7 +144,7 @@ def _excerpt(body: Any, loc: Sequence[Any]) -> str:
     if not isinstance(body, str) or not isinstance(position, int) or position > MAX_SCANNED:
         return ""
     before, after = "", ""
-    for match in _TOKEN.finditer(body):
+    for match in _TOKEN.finditer(body[: position + _SEEN_AFTER]):
         if match.start() > position + _AFTER:
             break
         if match.start() < position:

@@ -7,7 +7,7 @@ A cache that notes these moments tells who ran and how long, and touches no depe
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from fastapi_diagnostics.collectors.fastapi.names import callable_name, runs_in_threadpool
+from fastapi_diagnostics.collectors.names import callable_name, runs_in_threadpool
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import DependencyRun
 from fastapi_diagnostics.recorder import Recorder

@@ -5,14 +5,28 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from fastapi.exceptions import (
+    RequestValidationError,
+    ResponseValidationError,
+    WebSocketRequestValidationError,
+)
 from starlette.exceptions import HTTPException
 
 from fastapi_diagnostics.callsite import definition
 from fastapi_diagnostics.collectors.fastapi import private
-from fastapi_diagnostics.collectors.fastapi.names import callable_name
-from fastapi_diagnostics.collectors.fastapi.part import MAX_REJECTIONS, NAME, FastAPIPart
-from fastapi_diagnostics.collectors.fastapi.rejections import describe_rejection
+from fastapi_diagnostics.collectors.fastapi.invalid import describe_invalid
+from fastapi_diagnostics.collectors.fastapi.part import (
+    MAX_INVALID,
+    MAX_REJECTIONS,
+    NAME,
+    FastAPIPart,
+)
+from fastapi_diagnostics.collectors.fastapi.rejections import (
+    describe_rejection,
+    describe_unread,
+    unread_body,
+)
+from fastapi_diagnostics.collectors.names import callable_name
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import Recorder, active
 
@@ -72,13 +86,27 @@ def _note(
         index = recorder.note_exception(error)
         if index < 0:
             return
-        if new and isinstance(error, _REJECTED) and len(part.rejections) < MAX_REJECTIONS:
-            part.rejections.append(describe_rejection(error, scope, recorder.values))
+        if new or isinstance(error, ResponseValidationError):
+            _explain(part, recorder, error, scope, index)
         if part.handled is not None and part.handled[0] is not error:
             _note_failed_handler(recorder, part, error, index)
         _note_handler(recorder, part, error, index, handlers)
     except Exception as failure:  # noqa: BLE001 - ours, contained
         FAULTS.note("fastapi.exception", failure)
+
+
+def _explain(
+    part: FastAPIPart, recorder: Recorder, error: Exception, scope: Mapping[str, Any], index: int
+) -> None:
+    """Gather what explains a failed validation while its values are still there."""
+    if isinstance(error, _REJECTED) and len(part.rejections) < MAX_REJECTIONS:
+        part.rejections.append(describe_rejection(error, scope, recorder.values))
+    elif unread_body(error) and recorder.exceptions[index].location is None:
+        part.rejections.append(describe_unread(error, scope))
+    elif isinstance(error, ResponseValidationError) and len(part.invalid) < MAX_INVALID:
+        if any(known.exception == index for known in part.invalid):
+            return
+        part.invalid.append(describe_invalid(error, scope, recorder.values, index))
 
 
 def _note_handler(
@@ -89,12 +117,13 @@ def _note_handler(
     handler = _handler_of(error, handlers)
     if handler is None:
         return
-    part.handled = (error, index)
+    place = definition(handler)
+    part.handled = (error, index, place)
     if not _is_framework(handler):
         recorder.exceptions[index] = msgspec.structs.replace(
             recorder.exceptions[index],
             handler=callable_name(handler),
-            handler_location=definition(handler),
+            handler_location=place,
         )
 
 
@@ -103,7 +132,7 @@ def _note_failed_handler(
 ) -> None:
     """What the handler raised comes by at the router, with what it handled as its context."""
     assert part.handled is not None  # noqa: S101 - for the type checker
-    handled, before = part.handled
+    handled, before, place = part.handled
     if recorder.status is not None or not _came_of(error, handled):
         return  # once the response has started it is the sending that failed
     part.handled = None
@@ -112,7 +141,7 @@ def _note_failed_handler(
         failed, handler=None, handler_location=None
     )
     recorder.exceptions[index] = msgspec.structs.replace(
-        recorder.exceptions[index], raised_by_handler=True
+        recorder.exceptions[index], raised_by_handler=True, raised_in=place
     )
 
 

@@ -11,7 +11,9 @@ from fastapi import params
 from pydantic import AliasChoices, AliasPath, BaseModel
 
 from fastapi_diagnostics.collectors.fastapi import private
-from fastapi_diagnostics.collectors.fastapi.names import type_text
+from fastapi_diagnostics.collectors.fastapi.samples import Sampling, as_json, constraints_of
+from fastapi_diagnostics.collectors.names import type_text
+from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import ExpectedField
 
 MAX_FIELDS = 200
@@ -33,6 +35,7 @@ class Expectation(msgspec.Struct, frozen=True):
     body_parameters: tuple[str, ...] = ()
     embedded: bool = False
     takes_request: bool = False
+    example: str = ""
 
 
 _remembered: dict[int, tuple[Any, Expectation]] = {}
@@ -74,7 +77,26 @@ def _read(route: Any) -> Expectation:
         body_parameters=tuple(_alias(p.field_info, p.name) for p in body),
         embedded=embedded,
         takes_request=any(_takes_request(dependant) for dependant in dependants),
+        example=_example(body, embedded=embedded),
     )
+
+
+def _example(body: list[Any], *, embedded: bool) -> str:
+    """Write a body with every required value; empty if no JSON is read."""
+    if _expects(body) != "json":
+        return ""
+    sampling = Sampling(_declared, _is_model, _alias)
+    with FAULTS.contained("fastapi.example"):
+        if not embedded:
+            return as_json(sampling.of_field(body[0].name, body[0].field_info))
+        return as_json(
+            {
+                _alias(p.field_info, p.name): sampling.of_field(p.name, p.field_info)
+                for p in body
+                if p.field_info.is_required()
+            }
+        )
+    return ""
 
 
 def _takes_request(dependant: Any) -> bool:
@@ -170,13 +192,8 @@ class _Plain:
 def _models(annotation: Any) -> list[Any]:
     """Find the classes with fields in an annotation: of its items, of its alternatives."""
     origin = typing.get_origin(annotation)
-    if origin is None or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        is_model = isinstance(annotation, type) and (
-            issubclass(annotation, BaseModel)
-            or dataclasses.is_dataclass(annotation)
-            or typing.is_typeddict(annotation)
-        )
-        return [annotation] if is_model else []
+    if origin is None or _is_model(annotation):
+        return [annotation] if _is_model(annotation) else []
     if origin is typing.Annotated:
         return _models(typing.get_args(annotation)[0])
     if isinstance(origin, type) and issubclass(origin, dict):
@@ -184,11 +201,24 @@ def _models(annotation: Any) -> list[Any]:
     return [model for argument in typing.get_args(annotation) for model in _models(argument)]
 
 
+def _is_model(annotation: Any) -> bool:
+    """Tell a class with fields; a generic alias of one is none."""
+    return isinstance(annotation, type) and (
+        issubclass(annotation, BaseModel)
+        or dataclasses.is_dataclass(annotation)
+        or typing.is_typeddict(annotation)
+    )
+
+
 def _field(name: str, info: Any, path: tuple[str, ...]) -> ExpectedField:
     annotation = getattr(info, "annotation", None)
     required = bool(info.is_required())
     return ExpectedField(
-        path=(*path, _alias(info, name)), name=name, type=type_text(annotation), required=required
+        path=(*path, _alias(info, name)),
+        name=name,
+        type=type_text(annotation),
+        required=required,
+        constraints=constraints_of(getattr(info, "metadata", ())),
     )
 
 

@@ -2,13 +2,17 @@
 
 from typing import Any, Self
 
+import msgspec
+
 from fastapi_diagnostics.collectors.fastapi.dependencies import Solving, dependency_runs
-from fastapi_diagnostics.record import Rejection
+from fastapi_diagnostics.collectors.fastapi.failing_handlers import mark_failing_handlers
+from fastapi_diagnostics.record import InvalidResponse, Location, Rejection
 from fastapi_diagnostics.recorder import Recorder
 
 NAME = "fastapi"
 MAX_SOLVINGS = 20
 MAX_REJECTIONS = 20
+MAX_INVALID = 20
 
 
 class FastAPIPart:
@@ -17,15 +21,18 @@ class FastAPIPart:
     Attributes:
         scope: The scope as the endpoint saw it; a middleware may have copied the outer one.
         endpoint: What the dependencies were solved for.
-        handled: The exception that a handler is turning into an answer, and its index.
+        handled: The exception that a handler is turning into an answer, its index, and where
+            the handler is defined.
+        invalid: What the endpoint returned and its response model refused.
     """
 
-    __slots__ = ("endpoint", "handled", "rejections", "scope", "solvings")
+    __slots__ = ("endpoint", "handled", "invalid", "rejections", "scope", "solvings")
 
     def __init__(self) -> None:
         self.scope: Any = None
         self.endpoint: Any = None
-        self.handled: tuple[BaseException, int] | None = None
+        self.handled: tuple[BaseException, int, Location | None] | None = None
+        self.invalid: list[InvalidResponse] = []
         self.solvings: list[Solving] = []
         self.rejections: list[Rejection] = []
 
@@ -38,9 +45,17 @@ class FastAPIPart:
             )
         if self.rejections:
             fields["rejections"] = tuple(self.rejections)
+        if self.invalid:
+            fields["invalid_responses"] = tuple(self.invalid)
+        if recorder.exceptions:
+            mark_failing_handlers(recorder)
         return fields
 
-    def absorb(self, other: Self, *, exceptions: int) -> None:  # noqa: ARG002 - no indices here
+    def absorb(self, other: Self, *, exceptions: int) -> None:
         """Take over the facts of a recorder that ran inside this one."""
         self.solvings += other.solvings[: MAX_SOLVINGS - len(self.solvings)]
         self.rejections += other.rejections[: MAX_REJECTIONS - len(self.rejections)]
+        self.invalid += (
+            msgspec.structs.replace(one, exception=one.exception + exceptions)
+            for one in other.invalid[: MAX_INVALID - len(self.invalid)]
+        )

@@ -5,15 +5,33 @@ Nothing else of this package reads a private name.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 import fastapi.routing
 import starlette.middleware.exceptions
 import starlette.routing
-from starlette.applications import Starlette
-from starlette.routing import Router
+
+from fastapi_diagnostics.collectors.route_tree import (
+    as_matched,
+    flat_routes,
+    inner_routes,
+    is_application,
+)
+
+__all__ = [
+    "SOLVE",
+    "WRAP",
+    "effective_route",
+    "embeds_body",
+    "exception_handlers",
+    "exception_modules",
+    "flat_routes",
+    "inner_routes",
+    "is_application",
+    "solving_fault",
+]
 
 SOLVE = "solve_dependencies"
 WRAP = "wrap_app_handling_exceptions"
@@ -43,7 +61,7 @@ def effective_route(scope: Mapping[str, Any]) -> Any:
     context = inner.get("effective_route_context") if isinstance(inner, dict) else None
     if context is None:
         return scope.get("route")
-    return _as_matched(context)
+    return as_matched(context)
 
 
 def exception_handlers(scope: Mapping[str, Any]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
@@ -55,56 +73,6 @@ def exception_handlers(scope: Mapping[str, Any]) -> tuple[Mapping[Any, Any], Map
 def embeds_body(route: Any) -> bool:
     """Tell whether the body must be an object keyed by the names of the body parameters."""
     return bool(getattr(route, "_embed_body_fields", False))
-
-
-def flat_routes(
-    routes: Iterable[Any], prefix: str = "", depth: int = 0
-) -> Iterator[tuple[str, str, Any]]:
-    """Walk routes through included routers and mounts.
-
-    Yields:
-        The path of the mounts around, the path of the route below them, and the route as
-        `effective_route` gives it at request time.
-    """
-    if depth > _MAX_DEPTH:
-        return
-    for route in _expanded(routes):
-        inner = inner_routes(route)
-        path = getattr(route, "path", None) or ""
-        if inner is not None:
-            yield from flat_routes(inner, prefix + path, depth + 1)
-        else:
-            yield prefix, path, route
-
-
-_MAX_DEPTH = 8
-
-
-def inner_routes(route: Any) -> Iterable[Any] | None:
-    """Give the routes below a mount or a host; `None` for what has none."""
-    app = getattr(route, "app", None)
-    if hasattr(route, "endpoint") or app is None:
-        return None
-    while not isinstance(app, Router | Starlette) and hasattr(app, "app"):
-        app = app.app  # middleware of the mount
-    return app.routes if isinstance(app, Router | Starlette) else None
-
-
-def _expanded(routes: Iterable[Any]) -> Iterator[Any]:
-    contexts: Callable[..., Iterator[Any]] | None
-    contexts = getattr(fastapi.routing, "iter_route_contexts", None)
-    if contexts is None:  # before 0.137.2
-        for route in routes:
-            included = getattr(route, "effective_route_contexts", None)
-            yield from (_as_matched(one) for one in included()) if included else (route,)
-        return
-    for context in contexts(list(routes)):
-        yield getattr(context, "_effective_route", context)
-
-
-def _as_matched(context: Any) -> Any:
-    """Give the copy with the prefix that the context holds of a plain Starlette route."""
-    return getattr(context, "starlette_route", None) or context
 
 
 def _takes_app_and_connection(module: ModuleType) -> bool:

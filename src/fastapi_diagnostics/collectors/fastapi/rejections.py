@@ -3,16 +3,19 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 
 from fastapi_diagnostics.callsite import definition
 from fastapi_diagnostics.collectors.fastapi import private
 from fastapi_diagnostics.collectors.fastapi.bodies import Body, describe_body, kind_of, printable
+from fastapi_diagnostics.collectors.fastapi.detours import shadowed_by
 from fastapi_diagnostics.collectors.fastapi.expectations import expectation
-from fastapi_diagnostics.collectors.fastapi.routes import shadowed_by
 from fastapi_diagnostics.record import Location, Rejection, RejectionError
 from fastapi_diagnostics.redaction import (
     is_secret_name,
@@ -55,7 +58,12 @@ def describe_rejection(
     else:
         body = describe_body(getattr(error, "body", None), content_type.lower(), entries)
     secrets = secrets_in(getattr(error, "body", None)).union(
-        *(secrets_in(entry.get("input"), entry.get("loc", ())) for entry in entries)
+        # What surrounds a missing key is quoted by nobody, and it may be large.
+        *(
+            secrets_in(entry.get("input"), entry.get("loc", ()))
+            for entry in entries
+            if entry.get("type") not in _KEY_ERRORS
+        )
     )
     return Rejection(
         errors=tuple(_error(entry, body.keys, mode, secrets) for entry in entries),
@@ -72,6 +80,50 @@ def describe_rejection(
         shadowed_routes=_shadowed(entries, scope),
         endpoint=definition(getattr(route, "endpoint", None)),
         takes_request=wanted.takes_request,
+        example=wanted.example,
+    )
+
+
+def unread_body(error: BaseException) -> str:
+    """Name why FastAPI could not read a body at all, for which it answers a bare 400.
+
+    Returns:
+        ``body_nested``, ``body_encoding`` or ``body_multipart``; empty for all other exceptions.
+    """
+    if not isinstance(error, HTTPException) or error.status_code != _BAD_REQUEST:
+        return ""
+    cause = error.__cause__ or error.__context__
+    return next((kind for cls, kind in _UNREAD if isinstance(cause, cls)), "")
+
+
+_BAD_REQUEST = 400
+_UNREAD: tuple[tuple[type[BaseException], str], ...] = (
+    (RecursionError, "body_nested"),
+    (UnicodeDecodeError, "body_encoding"),
+    (MultiPartException, "body_multipart"),
+)
+
+
+def describe_unread(error: BaseException, scope: Mapping[str, Any]) -> Rejection:
+    """Describe a body that could not be read; see `unread_body`."""
+    route = private.effective_route(scope)
+    wanted = expectation(route)
+    given = dict(scope.get("headers", ())).get(b"content-type", b"").decode("latin-1")
+    cause = error.__cause__ or error.__context__
+    told = str(cause) if isinstance(cause, MultiPartException) else type(cause).__name__
+    return Rejection(
+        errors=(
+            RejectionError(loc=("body",), type=unread_body(error), message=redact_text(told, 200)),
+        ),
+        content_type=printable(given.partition(";")[0].strip().lower()),
+        expects=wanted.expects,
+        body_kind="text",
+        fields=wanted.fields,
+        body_parameters=wanted.body_parameters,
+        embedded=wanted.embedded,
+        endpoint=definition(getattr(route, "endpoint", None)),
+        takes_request=wanted.takes_request,
+        example=wanted.example,
     )
 
 
@@ -98,7 +150,7 @@ def _error(
         expected=expected,
         came="" if about_key or kind == "json_invalid" else kind_of(given),
         keys=_keys_around(kind, loc, given, body_keys),
-        nearest=_nearest(given, expected) if isinstance(given, str) else "",
+        nearest=_nearest(_chosen(given, entry.get("ctx")), expected),
     )
 
 
@@ -120,7 +172,7 @@ def _keys_around(
     if kind not in _KEY_ERRORS or loc[:1] != ("body",):
         return ()
     if kind == "missing" and isinstance(given, Mapping):
-        return tuple(printable(str(key)) for key in list(given)[:MAX_KEYS])
+        return tuple(printable(str(key)) for key in islice(given, MAX_KEYS))
     # A missing parameter of an embedded body, or an extra key: look around it in the whole body.
     parent = "".join(f"{part}." for part in loc[1:-1] if not part.isdigit())
     names = [key.removeprefix(parent) for key in body_keys if key.startswith(parent)]
@@ -141,9 +193,18 @@ def _expected(context: Any) -> tuple[str, ...]:
     )[:10]
 
 
+def _chosen(given: Any, context: Any) -> str:
+    """Give what came in place of one of the enumerated values; of a union, its tag."""
+    tag = context.get("tag") if isinstance(context, Mapping) else None
+    value = tag if isinstance(tag, str) else given
+    return value if isinstance(value, str) else ""
+
+
 def _nearest(given: str, expected: tuple[str, ...]) -> str:
     folded = {name.casefold(): name for name in expected}
-    close = difflib.get_close_matches(given[:200].strip().casefold(), folded, n=1, cutoff=NEAR)
+    came = given[:200].strip().casefold()
+    close = difflib.get_close_matches(came, folded, n=1, cutoff=NEAR)
+    close = close or [name for name in folded if sorted(name) == sorted(came)]
     return folded[close[0]] if close else ""
 
 

@@ -10,15 +10,19 @@ from typing import Any, Final
 
 from starlette.routing import Mount
 
-from fastapi_diagnostics.callsite import USER_CODE, definition, unwrapped
+from fastapi_diagnostics.callsite import USER_CODE, unwrapped
 from fastapi_diagnostics.collectors.fastapi import private
-from fastapi_diagnostics.collectors.fastapi.names import type_text
+from fastapi_diagnostics.collectors.fastapi.detours import detours
 from fastapi_diagnostics.collectors.fastapi.part import NAME, FastAPIPart
-from fastapi_diagnostics.record import Location
+from fastapi_diagnostics.collectors.fastapi.templates import endpoint_location, template, walk
+from fastapi_diagnostics.collectors.names import type_text
+from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import Recorder
 from fastapi_diagnostics.redaction import is_secret_name, redact_path, redact_query_string
 
 _MAX_REMEMBERED = 2048
+_REDIRECT = 300
+"""Status from which on a request may have gone another way than was meant."""
 
 _LIBRARIES: Final = frozenset(
     (
@@ -44,7 +48,7 @@ def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         The fields ``method``, ``path``, ``query``, ``route``, ``endpoint`` and
-        ``response_model`` of the record.
+        ``response_model`` of the record; those of `detours` where there is anything to tell.
     """
     method = scope.get("method") or "WS"
     inner = _innermost(recorder, scope)
@@ -53,8 +57,13 @@ def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
         route = _route_of_endpoint(inner)
     raw_query = scope.get("query_string")
     known = _UNMATCHED if route is None else _route_facts(route, method, inner)
+    aside: dict[str, Any] = {}
+    if recorder.status is not None and recorder.status >= _REDIRECT and "method" in scope:
+        with FAULTS.contained("fastapi.detours"):
+            aside = detours(recorder, inner)
     return {
         **known,
+        **aside,
         "method": method,
         "path": _path(scope.get("path", ""), inner.get("path_params"), known["route"]),
         "query": redact_query_string(raw_query.decode("latin-1"), recorder.values)
@@ -97,28 +106,6 @@ def application_files(app: Any) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(path for path in found if path is not None))
 
 
-def shadowed_by(scope: Mapping[str, Any], parameter: str) -> Iterator[tuple[str, Location | None]]:
-    """Find later routes that also match this URL, where they say literally what was a parameter.
-
-    Args:
-        scope: Of the request, as the endpoint saw it.
-        parameter: The path parameter whose value was refused.
-
-    Yields:
-        Such as ``GET /users/me`` and where its endpoint is defined.
-    """
-    current = private.effective_route(scope)
-    method = scope.get("method", "")
-    prefix: str | None = None
-    for mounts, _, route in private.flat_routes(getattr(scope.get("app"), "routes", ())):
-        if prefix is None:
-            if _same(route, current):
-                prefix = mounts
-        elif mounts == prefix and _takes(route, scope) and _literal(route, current, parameter):
-            template = _template(route, scope)
-            yield f"{method} {template}", _endpoint_location(route, method)
-
-
 def _innermost(recorder: Recorder, scope: Mapping[str, Any]) -> Mapping[str, Any]:
     """Give the scope as the endpoint saw it; a middleware may have copied the outer one."""
     part: FastAPIPart | None = recorder.parts.get(NAME)
@@ -126,72 +113,17 @@ def _innermost(recorder: Recorder, scope: Mapping[str, Any]) -> Mapping[str, Any
     return scope if seen is None else seen
 
 
-def _template(route: Any, scope: Mapping[str, Any]) -> str:
-    """Give the path as it was declared, with the paths of the mounts around it."""
-    root: str = scope.get("root_path", "")
-    mounted = root.removeprefix(scope.get("app_root_path", root))
-    if isinstance(route, Mount):
-        if private.inner_routes(route) is not None:
-            return ""  # nothing below the mount matched
-        return _declared(route, scope) or mounted + "/{path}"
-    own = str(getattr(route, "path", None) or getattr(route, "path_format", ""))
-    return (_declared(route, scope) or mounted + own) if mounted else own
-
-
-def _declared(route: Any, scope: Mapping[str, Any]) -> str:
-    """Look a mounted route up from the outermost router, whose mounts may have parameters."""
-    for prefix, path, candidate in _walk(scope.get("router")):
-        if _same(candidate, route):
-            return prefix + path + ("/{path}" if isinstance(route, Mount) else "")
-    return ""
-
-
 def _route_of_endpoint(scope: Mapping[str, Any]) -> Any:
     """Find a plain route by its endpoint: Starlette before 1.7 does not name the route."""
     endpoint = scope.get("endpoint")
     if endpoint is None:
         return None
-    for _, _, route in _walk(scope.get("router")):
+    for _, _, route in walk(scope.get("router")):
         if getattr(route, "endpoint", None) is endpoint:
             return route
         if isinstance(route, Mount) and route.app is endpoint:
             return route
     return None
-
-
-def _walk(router: Any) -> Iterator[tuple[str, str, Any]]:
-    return private.flat_routes(getattr(router, "routes", ()))
-
-
-def _same(left: Any, right: Any) -> bool:
-    return left is right or (
-        # Routes are compared by identity: equal ones may be declared twice.
-        getattr(left, "original_route", left) is getattr(right, "original_route", right)
-        and getattr(left, "path", None) == getattr(right, "path", None)
-    )
-
-
-def _path_below_mounts(scope: Mapping[str, Any]) -> str:
-    path: str = scope.get("path", "")
-    root = scope.get("root_path", "").rstrip("/")
-    return path[len(root) :] or "/" if root and path.startswith(root + "/") else path
-
-
-def _takes(route: Any, scope: Mapping[str, Any]) -> bool:
-    pattern = getattr(route, "path_regex", None)
-    if pattern is None or not pattern.match(_path_below_mounts(scope)):
-        return False
-    methods = getattr(route, "methods", ())  # None takes every method, a websocket route has none
-    if scope["type"] == "websocket":
-        return methods is not None and not methods
-    return methods is None or scope["method"] in methods
-
-
-def _literal(route: Any, current: Any, parameter: str) -> bool:
-    ours = str(getattr(current, "path_format", "")).split("/")
-    theirs = str(getattr(route, "path_format", "")).split("/")
-    place = next((i for i, part in enumerate(ours) if part == f"{{{parameter}}}"), None)
-    return place is not None and place < len(theirs) and "{" not in theirs[place]
 
 
 _shown_path = functools.lru_cache(maxsize=512)(redact_path)
@@ -205,12 +137,12 @@ def _route_facts(route: Any, method: str, scope: Mapping[str, Any]) -> dict[str,
     entry = _remembered.get(key)
     if entry is not None and entry[0]() is route and entry[1] is USER_CODE.packages:
         return entry[2]
-    path = _template(route, scope)
+    path = template(route, scope)
     if not path:
         return _UNMATCHED
     facts = {
         "route": f"{method} {path}",
-        "endpoint": _endpoint_location(route, method),
+        "endpoint": endpoint_location(route, method),
         "response_model": _response_model(route),
     }
     if len(_remembered) >= _MAX_REMEMBERED:
@@ -220,13 +152,6 @@ def _route_facts(route: Any, method: str, scope: Mapping[str, Any]) -> dict[str,
     except TypeError:
         return facts
     return facts
-
-
-def _endpoint_location(route: Any, method: str) -> Location | None:
-    endpoint = getattr(route, "endpoint", None)
-    if isinstance(endpoint, type):  # HTTPEndpoint of Starlette
-        endpoint = getattr(endpoint, method.lower(), None)
-    return definition(endpoint)
 
 
 def _response_model(route: Any) -> str | None:

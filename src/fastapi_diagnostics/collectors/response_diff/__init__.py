@@ -9,38 +9,43 @@ import inspect
 import sys
 import weakref
 from collections.abc import Awaitable, Callable
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any, Final
 
-from fastapi_diagnostics.callsite import definition
+from fastapi_diagnostics.callsite import definition, unwrapped
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.collectors.response_diff.authors import author_of
+from fastapi_diagnostics.collectors.response_diff import streams
+from fastapi_diagnostics.collectors.response_diff.authors import author_of, reads
 from fastapi_diagnostics.collectors.response_diff.declared import self_test
 from fastapi_diagnostics.collectors.response_diff.sampling import Sampling
+from fastapi_diagnostics.collectors.response_diff.sent_secrets import secrets_sent
 from fastapi_diagnostics.collectors.response_diff.shapes import (
     Shape,
     field_shape,
     type_text,
 )
+from fastapi_diagnostics.collectors.response_diff.values import attribute_of, is_read_by_property
 from fastapi_diagnostics.collectors.response_diff.walk import Candidate, Walk, confirmed
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.record import ResponseDiff, StrippedField
+from fastapi_diagnostics.record import Location, ResponseDiff, SentSecret, StrippedField
 from fastapi_diagnostics.recorder import Recorder, active
 from fastapi_diagnostics.redaction import is_secret_name
 
 NAME: Final = "response fields"
 MAX_FIELDS: Final = 50
 MAX_DIFFS: Final = 20
+MAX_SECRETS: Final = 50
 _MAX_SHAPES: Final = 2000
 
 _Serialize = Callable[..., Awaitable[Any]]
 
 
 class ResponseDiffPart:
-    """What response models removed during one request; plain values only."""
+    """What response models removed or let through during one request; plain values only."""
 
     def __init__(self) -> None:
         self.diffs: list[ResponseDiff] = []
+        self.secrets: list[SentSecret] = []
 
     def seal(self, _recorder: Recorder) -> dict[str, Any]:
         """Give the differences, and apart from them the secrets that were held back."""
@@ -48,11 +53,24 @@ class ResponseDiffPart:
         return {
             "response_diffs": tuple(self.diffs),
             "protected": tuple(dict.fromkeys(protected)),
+            "sent_secrets": tuple(self.secrets),
         }
+
+    def add(self, diff: ResponseDiff) -> None:
+        """Keep a difference; the items of a stream mostly differ in the same way."""
+        if len(self.diffs) < MAX_DIFFS and diff not in self.diffs:
+            self.diffs.append(diff)
+
+    def add_secrets(self, secrets: list[SentSecret]) -> None:
+        """Keep what went out, each path once."""
+        for secret in secrets:
+            if len(self.secrets) < MAX_SECRETS and secret not in self.secrets:
+                self.secrets.append(secret)
 
     def absorb(self, other: "ResponseDiffPart", *, exceptions: int) -> None:  # noqa: ARG002
         """Take over the differences of a request inside this capture."""
         self.diffs += other.diffs[: MAX_DIFFS - len(self.diffs)]
+        self.add_secrets(other.secrets)
 
 
 def install(hooks: Hooks) -> None:
@@ -67,7 +85,10 @@ def install(hooks: Hooks) -> None:
         hooks.report(NAME, on=False, why=why)
         return
     hooks.replace(routing, "serialize_response", _observed)
-    hooks.report(NAME, on=True)
+    cls, remark = streams.field_class(routing)
+    if cls is not None:
+        hooks.replace(cls, "serialize_json", functools.partial(streams.observed, compare=_item))
+    hooks.report(NAME, on=True, why=remark)
 
 
 def _misfit(routing: Any) -> str:
@@ -106,34 +127,70 @@ def _after(recorder: Recorder, caller: FrameType, options: dict[str, Any], sent:
     try:
         field = options.get("field")
         raw = options.get("response_content")
-        if field is None or raw is None or not _SAMPLING.wanted(field, raw):
+        if raw is None:
             return
-        shape = _shape_of(field)
-        if shape is None:
-            return
-        candidates = Walk(shape, _named(options.get("exclude"))).over(raw)
-        if candidates:
-            _note(recorder, caller, field, list(confirmed(candidates, sent)))
+        endpoint = None
+        if field is None:
+            endpoint = unwrapped(_endpoint(recorder, caller))
+            if not isinstance(endpoint, FunctionType):
+                return
+        if _SAMPLING.wanted(endpoint if field is None else field, raw):
+            endpoint = endpoint or _endpoint(recorder, caller)
+            _compare(recorder, endpoint, field, raw, sent, _named(options.get("exclude")))
     except Exception as error:  # noqa: BLE001 - ours, contained: the response goes out as it is
         FAULTS.note("response_diff", error)
 
 
-def _note(recorder: Recorder, caller: FrameType, field: Any, candidates: list[Candidate]) -> None:
-    if not candidates:
+def _item(field: Any, raw: Any, sent: Any) -> None:
+    """Look at one item of a stream."""
+    try:
+        recorder = active()
+        if recorder is not None and raw is not None and _SAMPLING.wanted(field, raw):
+            endpoint = recorder.scope.get("endpoint") if recorder.scope is not None else None
+            _compare(recorder, endpoint, field, raw, sent, within="[]")
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("response_diff.stream", error)
+
+
+def _compare(
+    recorder: Recorder,
+    endpoint: Any,
+    field: Any,
+    raw: Any,
+    sent: Any,
+    excluded: frozenset[str] = frozenset(),
+    *,
+    within: str = "",
+) -> None:
+    model = "" if field is None else type_text(field.field_info.annotation)
+    _note_secrets(recorder, definition(endpoint), model, sent, within)
+    shape = None if field is None else _shape_of(field)
+    if shape is None:
         return
-    endpoint = _endpoint(recorder, caller)
+    candidates = Walk(shape, excluded).over(raw, within)
+    found = list(confirmed(candidates, sent)) if candidates else []
+    if not found:
+        return
     groups: dict[tuple[str, str, type, str], list[Candidate]] = {}
-    for item in candidates:
+    for item in found:
         groups.setdefault((item.path, item.source, item.owner, item.shape.name), []).append(item)
     fields = tuple(_stripped(group, endpoint) for group in list(groups.values())[:MAX_FIELDS])
-    diff = ResponseDiff(
-        endpoint=definition(endpoint),
-        model=type_text(field.field_info.annotation),
-        fields=fields,
-    )
-    part = recorder.part("response_diff", ResponseDiffPart)
-    if len(part.diffs) < MAX_DIFFS:
-        part.diffs.append(diff)
+    diff = ResponseDiff(endpoint=definition(endpoint), model=model, fields=fields)
+    recorder.part("response_diff", ResponseDiffPart).add(diff)
+
+
+def _note_secrets(
+    recorder: Recorder, endpoint: Location | None, model: str, sent: Any, within: str
+) -> None:
+    found = secrets_sent(sent)
+    if found:
+        prefix = f"{within}." if within else ""
+        recorder.part("response_diff", ResponseDiffPart).add_secrets(
+            [
+                SentSecret(path=f"{prefix}{path}", hashed=hashed, endpoint=endpoint, model=model)
+                for path, hashed in found
+            ]
+        )
 
 
 def _stripped(group: list[Candidate], endpoint: Any) -> StrippedField:
@@ -153,7 +210,15 @@ def _stripped(group: list[Candidate], endpoint: Any) -> StrippedField:
         model_module=first.shape.module,
         model_bases=first.shape.bases,
         written_in=wrote,
+        attribute=attribute_of(first.owner, first.key) if first.relationship else "",
+        read=first.relationship and _is_read(first, endpoint),
+        subclass=first.shape.cls in first.owner.__mro__[1:],
     )
+
+
+def _is_read(item: Candidate, endpoint: Any) -> bool:
+    fields = tuple(field.name for field in item.shape.fields)
+    return is_read_by_property(item.owner, fields, item.key) or reads(item.key, endpoint)
 
 
 def _type_name(types: set[type]) -> str:

@@ -48,6 +48,14 @@ def author_of(key: str, endpoint: Any) -> Location | None:
     return None
 
 
+def reads(name: str, endpoint: Any) -> bool:
+    """Tell whether the endpoint, or a function of the user's it calls, reads an attribute.
+
+    ``author.books`` is read, ``Author.books`` only names the attribute for a query.
+    """
+    return any(name in _read(code) for code in _reachable(endpoint))
+
+
 def _reachable(endpoint: Any) -> tuple[CodeType, ...]:
     first = unwrapped(endpoint)
     if not isinstance(first, FunctionType) or not _is_users(first):
@@ -99,6 +107,27 @@ def _is_users(function: FunctionType) -> bool:
 @lru_cache(maxsize=2048)
 def _written(function: CodeType) -> frozenset[str]:
     return frozenset(key for code in _codes(function) for key in _keys(code))
+
+
+@lru_cache(maxsize=2048)
+def _read(function: CodeType) -> frozenset[str]:
+    found = set()
+    for code in _codes(function):
+        before = None
+        for item in dis.get_instructions(code):
+            if item.opname in {"LOAD_ATTR", "LOAD_METHOD"} and not _names_class(before):
+                found.add(str(item.argval))
+            before = item
+    return frozenset(found)
+
+
+def _names_class(item: dis.Instruction | None) -> bool:
+    """Tell by its spelling whether a class was loaded; the value itself is not at hand."""
+    return (
+        item is not None
+        and item.opname in {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_ATTR"}
+        and str(item.argval)[:1].isupper()
+    )
 
 
 def _keys(code: CodeType) -> Iterator[str]:

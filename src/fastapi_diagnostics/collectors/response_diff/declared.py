@@ -129,7 +129,12 @@ def _opaque(cls: type[BaseModel], decorators: Any) -> bool:
     if decorators.root_validators:
         return True
     names = ("__init__", "__get_pydantic_core_schema__", "model_validate", "model_dump")
-    return any(name in vars(base) for base in _own_bases(cls) for name in names)
+    return any(_is_own(vars(base)[n]) for base in _own_bases(cls) for n in names if n in vars(base))
+
+
+def _is_own(function: Any) -> bool:
+    """Tell a method of the user's from the ``__init__`` that SQLAlchemy puts into tables."""
+    return not hasattr(function, "_sa_original_init")
 
 
 def _own_bases(cls: type) -> list[type]:

@@ -43,6 +43,7 @@ _QUALIFIERS: Final = frozenset(
         typing.Final,
     }
 )
+_TAGS: Final = frozenset({str, int, bool})
 _MAX_NESTING: Final = 12
 
 
@@ -99,12 +100,29 @@ class MapShape:
 
 
 class UnionShape:
-    """Several classes; only an object of exactly one of them tells which one it is."""
+    """Several classes: an object of exactly one of them tells which one it is, or a tag does.
 
-    __slots__ = ("members",)
+    Failing that, what no member knows is certain to be removed.
+    """
 
-    def __init__(self, members: tuple[type, ...]) -> None:
+    __slots__ = ("_anyone", "_complete", "members")
+
+    def __init__(self, members: tuple[type, ...], *, complete: bool) -> None:
         self.members = members
+        self._complete = complete
+        self._anyone: tuple[ModelShape | None] | None = None
+
+    def member_for(self, raw: Any) -> "ModelShape | None":
+        """Give the member that a ``dict``'s tag names, else all of them as one."""
+        if not self._complete:
+            return None
+        if type(raw) is dict:
+            tagged = [cls for cls in self.members if _tag_fits(cls, raw)]
+            if len(tagged) == 1:
+                return class_shape(tagged[0])
+        if self._anyone is None:
+            self._anyone = (_anyone(self.members),)
+        return self._anyone[0]
 
 
 Shape: TypeAlias = ModelShape | ListShape | MapShape | UnionShape
@@ -134,6 +152,34 @@ def shape_of(annotation: Any, depth: int = 0) -> Shape | None:
     if isinstance(annotation, type) and origin is None:
         return class_shape(annotation)
     return None
+
+
+def _tag_fits(cls: type, raw: dict[Any, Any]) -> bool:
+    """Tell whether a ``Literal`` field of a class has the value that came."""
+    shape = class_shape(cls)
+    tags = [
+        (field, get_args(bare))
+        for field in (shape.fields if shape is not None else ())
+        for bare, certain in (_bare(field.annotation),)
+        if certain and get_origin(bare) is typing.Literal
+    ]
+    return bool(tags) and all(
+        # Only plain values are compared: any other would run its own __eq__.
+        any(type(raw.get(key)) in _TAGS and raw[key] in allowed for key in field.keys)
+        for field, allowed in tags
+    )
+
+
+def _anyone(members: tuple[type, ...]) -> ModelShape | None:
+    """Make a model that knows what any member knows; `None` if one of them is opaque."""
+    shapes = [class_shape(cls) for cls in members]
+    if len(shapes) < 2 or any(shape is None or shape.root is not None for shape in shapes):  # noqa: PLR2004
+        return None
+    found = ModelShape(members[0], [], frozenset())
+    found.name = " or ".join(shape.name for shape in shapes if shape is not None)
+    found.bases = ""
+    found.known = frozenset().union(*(shape.known for shape in shapes if shape is not None))
+    return found
 
 
 @lru_cache(maxsize=2048)
@@ -192,7 +238,8 @@ def _union(arguments: tuple[Any, ...], depth: int) -> Shape | None:
     bare = [_bare(item) for item in members]
     if not all(certain for _, certain in bare):
         return None
-    return UnionShape(tuple(item for item, _ in bare if isinstance(item, type)))
+    classes = tuple(item for item, _ in bare if isinstance(item, type))
+    return UnionShape(classes, complete=len(classes) == len(bare))
 
 
 def _sequence(origin: Any, arguments: tuple[Any, ...], depth: int) -> Shape | None:

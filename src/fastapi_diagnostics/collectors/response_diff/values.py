@@ -55,6 +55,24 @@ def relationships_of(cls: type) -> frozenset[str]:
     return frozenset(mapper_of(cls).relationships.keys())
 
 
+def attribute_of(cls: type, name: str) -> str:
+    """Name a relationship as queries do: ``Author.books``, by the class that declares it."""
+    return f"{mapper_of(cls).relationships[name].parent.class_.__name__}.{name}"
+
+
+def is_read_by_property(cls: type, fields: tuple[str, ...], name: str) -> bool:
+    """Tell whether one of *fields* is computed by a property of *cls* that mentions *name*."""
+    for field in fields:
+        held = next((vars(base)[field] for base in cls.__mro__ if field in vars(base)), None)
+        if getattr(held, "target_collection", None) == name:
+            return True  # an association proxy
+        getter = getattr(held, "fget", None) or getattr(held, "func", None)
+        code = getattr(getter, "__code__", None)
+        if code is not None and name in code.co_names:
+            return True
+    return False
+
+
 def unset_names(raw: Any, values: dict[Any, Any]) -> frozenset[str]:
     """Name what a pydantic object holds only because it has a default."""
     given = _slot(raw, "__pydantic_fields_set__")

@@ -5,13 +5,14 @@ extra fields accepts is a candidate. Only if there are any is the output read, t
 missing there.
 """
 
-import difflib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import pydantic_core
 
 from fastapi_diagnostics.collectors.response_diff.declared import FieldShape, excluded_by_class
+from fastapi_diagnostics.collectors.response_diff.near_names import is_near
 from fastapi_diagnostics.collectors.response_diff.shapes import (
     ListShape,
     MapShape,
@@ -37,9 +38,6 @@ MAP_HEAD: Final = 5
 WHOLE_BYTES: Final = 32 * 1024
 """JSON up to this size is read as a whole (some 100 µs); of longer ones only the head."""
 HEAD_BYTES: Final = 4 * 1024
-NEAR_RATIO: Final = 0.8
-"""Similarity from which a name counts as a misspelling of one that went out empty (difflib)."""
-
 Steps: TypeAlias = tuple[Any, ...]
 """How to get to a place in the output: list positions, and the names a field may go out under."""
 
@@ -89,9 +87,9 @@ class Walk:
         self._nodes = 0
         self.found: list[Candidate] = []
 
-    def over(self, raw: Any) -> list[Candidate]:
-        """Collect the candidates of *raw*."""
-        self._visit(raw, self._shape, "", ())
+    def over(self, raw: Any, path: str = "") -> list[Candidate]:
+        """Collect the candidates of *raw*; *path* is put before theirs."""
+        self._visit(raw, self._shape, path, ())
         return self.found
 
     def _visit(self, raw: Any, shape: Shape, path: str, steps: Steps) -> None:
@@ -108,23 +106,24 @@ class Walk:
                 self._visit(item, inner, f"{path}[]", (*steps, position))
         elif isinstance(shape, MapShape):
             if issubclass(type(raw), dict):
-                for key in list(dict.keys(raw))[:MAP_HEAD]:
+                for key in islice(dict.keys(raw), MAP_HEAD):
                     value = dict.__getitem__(raw, key)
                     self._visit(value, shape.value, _joined(path, "*"), (*steps, (str(key), key)))
         elif isinstance(shape, UnionShape):
             self._visit_union(raw, shape, path, steps)
 
     def _visit_union(self, raw: Any, shape: UnionShape, path: str, steps: Steps) -> None:
-        if type(raw) in shape.members:
-            inner = class_shape(type(raw))  # type: ignore[arg-type] # mypy: no class is hashable
-            if inner is not None:
-                self._visit(raw, inner, path, steps)
+        cls: Any = type(raw)
+        inner = class_shape(cls) if cls in shape.members else shape.member_for(raw)
+        if inner is not None:
+            self._visit(raw, inner, path, steps)
 
     def _visit_model(self, raw: Any, shape: ModelShape, path: str, steps: Steps) -> None:
         values, source = values_of(raw)
         if values is None:
             return
-        if type(raw) is not shape.cls and len(self.found) < MAX_CANDIDATES:
+        # A table of SQLModel can be its own response model, which leaves its relationships out.
+        if (type(raw) is not shape.cls or source == "orm") and len(self.found) < MAX_CANDIDATES:
             self._compare(raw, values, source, shape, path=path, steps=steps)
         for field, inner in shape.nested():
             value = _value_of(field, values, source)
@@ -159,6 +158,8 @@ class Walk:
                 continue
             if source != "dict" and (key.startswith("_") or is_cached(cls, key)):
                 continue
+            if source == "orm" and _says_nothing(key, values[key], shape, cls, relationships):
+                continue
             if not steps and key in self._ignored:
                 continue
             self.found.append(
@@ -174,6 +175,13 @@ class Walk:
                     relationship=key in relationships,
                 )
             )
+
+
+def _says_nothing(
+    key: str, value: Any, shape: ModelShape, cls: type, relationships: frozenset[str]
+) -> bool:
+    """Pass over an empty relationship, and what else a table that is its own model holds."""
+    return value is None if key in relationships else cls is shape.cls
 
 
 def confirmed(candidates: list[Candidate], sent: Any) -> Iterator[Candidate]:
@@ -206,30 +214,17 @@ def _value_of(field: FieldShape, values: dict[Any, Any], source: Source) -> Any:
 
 def _near(key: str, shape: ModelShape, values: dict[Any, Any], owner: type) -> str | None:
     """Find a declared field that got nothing and whose name is close to *key*."""
-    plain = _plain(key)
-    best, best_ratio = None, NEAR_RATIO
     for field in shape.fields:
         if any(name in values for name in field.keys) or _computes(owner, field.name):
             continue
-        ratio = (
-            1.0
-            if field.name == key
-            else max(
-                difflib.SequenceMatcher(None, plain, _plain(name)).ratio() for name in field.keys
-            )
-        )
-        if ratio >= best_ratio:
-            best, best_ratio = field.sent[0], ratio
-    return best
+        if field.name == key or any(is_near(key, name) for name in field.keys):
+            return field.sent[0]
+    return None
 
 
 def _computes(owner: type, name: str) -> bool:
     """Tell whether objects of a class have an attribute that is not in their ``__dict__``."""
     return not issubclass(owner, dict) and any(name in vars(base) for base in owner.__mro__)
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").casefold()
 
 
 def _items(raw: Any, shape: ListShape) -> Iterator[tuple[int, Any, Shape]]:

@@ -5,7 +5,13 @@ import msgspec
 from fastapi_diagnostics.outputs.dashboard.links import Links
 from fastapi_diagnostics.outputs.dashboard.places import Place, place_of
 from fastapi_diagnostics.outputs.dashboard.words import cut, milliseconds
-from fastapi_diagnostics.record import ExceptionFact, RejectionError, RequestRecord, TaskRun
+from fastapi_diagnostics.record import (
+    ExceptionFact,
+    LooseTask,
+    RejectionError,
+    RequestRecord,
+    TaskRun,
+)
 
 MAX_LISTED = 50
 
@@ -15,6 +21,11 @@ _REASONS = {
     "replaced": "the response's own background replaced it",
     "stream-broken": "the response stream broke off",
     "client-gone": "the client went away",
+}
+_LOOSE = {
+    "failed": "",
+    "destroyed": "nothing held it while it waited",
+    "never-awaited": "nothing of it ran",
 }
 
 
@@ -58,8 +69,10 @@ class RejectionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def task_views(record: RequestRecord, links: Links) -> tuple[TaskView, ...]:
-    """Describe the background tasks."""
-    return tuple(_task(task, record, links) for task in record.tasks[:MAX_LISTED])
+    """Describe the background tasks, and the tasks that nobody waited for."""
+    background = (_task(task, record, links) for task in record.tasks[:MAX_LISTED])
+    loose = (_loose_task(task, links) for task in record.loose_tasks[:MAX_LISTED])
+    return (*background, *loose)
 
 
 def exception_views(record: RequestRecord, links: Links) -> tuple[ExceptionView, ...]:
@@ -92,6 +105,19 @@ def _task(task: TaskRun, record: RequestRecord, links: Links) -> TaskView:
         took="" if task.duration_ms is None else milliseconds(task.duration_ms),
         trouble=trouble,
         place=place_of(task.registered_at or task.defined_at, links),
+    )
+
+
+def _loose_task(task: LooseTask, links: Links) -> TaskView:
+    fact = task.exception
+    return TaskView(
+        name=task.name,
+        arguments="",
+        state=task.kind.replace("-", " "),
+        bad=True,
+        took="",
+        trouble=_LOOSE[task.kind] if fact is None else f"{fact.type}: {fact.message}",
+        place=place_of(task.created_at or task.defined_at, links),
     )
 
 

@@ -1,9 +1,12 @@
 """What to write instead, by kind of block."""
 
+import re
 from typing import Final, NamedTuple
 
 from fastapi_diagnostics.finding import Fix
-from fastapi_diagnostics.record import LoopBlock
+from fastapi_diagnostics.record import Location, LoopBlock
+from fastapi_diagnostics.rules.loop._calls import written
+from fastapi_diagnostics.rules.loop._codes import in_process, in_thread, replacement
 
 _THREAD_USELESS: Final = "A thread does not help, because this work keeps the GIL"
 
@@ -14,35 +17,31 @@ class Cure(NamedTuple):
     Attributes:
         doing: Completes "held the event loop for 412 ms ...", where no call is known.
         advice: What to do; a sentence without its full stop.
-        code: With ``{call}`` for the call; empty where no code can be told.
+        def_helps: Whether FastAPI's own thread for a plain ``def`` endpoint is a good cure.
         threads: Whether running it in a thread frees the loop.
     """
 
     doing: str
     advice: str
-    code: str = ""
     threads: bool = True
+    def_helps: bool = False
 
-
-_IN_THREAD: Final = "await run_in_threadpool({call}, ...)"
 
 CURES: Final = {
     "sleep": Cure(
         "sleeping",
         "Sleep without holding the loop",
-        "await asyncio.sleep(...)",
     ),
     "http": Cure(
         "waiting for an HTTP response",
         "Use an asynchronous client, one for the application, such as `httpx.AsyncClient`; or run "
         "this call in a thread",
-        "async with httpx.AsyncClient() as client:\n    response = await client.get(...)",
     ),
     "db": Cure(
         "waiting for a synchronous database driver",
         "Use the asynchronous driver of this database, make the endpoint a plain `def`, or run "
         "this call in a thread",
-        _IN_THREAD,
+        def_helps=True,
     ),
     "rows": Cure(
         "building rows and objects from the result of a query",
@@ -53,17 +52,14 @@ CURES: Final = {
     "subprocess": Cure(
         "waiting for another process",
         "Start the process through asyncio",
-        "process = await asyncio.create_subprocess_exec(...)\nawait process.wait()",
     ),
     "dns": Cure(
         "resolving a host name",
         "Resolve the name through the loop",
-        "await asyncio.get_running_loop().getaddrinfo(...)",
     ),
     "password-hash": Cure(
         "hashing a password",
         "Hash in a thread: it lets go of the GIL, so the loop is free meanwhile",
-        _IN_THREAD,
     ),
     "json": Cure(
         "converting JSON",
@@ -95,24 +91,22 @@ CURES: Final = {
     "gc": Cure(
         "collecting garbage",
         "Make fewer objects, call `gc.freeze()` after start-up, or raise `gc.set_threshold`",
-        "gc.freeze()",
         threads=False,
     ),
     "lock": Cure(
         "waiting for another thread",
         "Wait with what asyncio offers: `asyncio.Lock`, `asyncio.Queue`, or "
         "`await asyncio.wrap_future(future)`; or wait in a thread",
-        _IN_THREAD,
     ),
     "socket": Cure(
         "waiting for a socket",
         "Use asyncio streams or an asynchronous client, or run this call in a thread",
-        _IN_THREAD,
+        def_helps=True,
     ),
     "file": Cure(
         "waiting for files",
         "Use `anyio.open_file` or `anyio.Path`, or run this call in a thread",
-        _IN_THREAD,
+        def_helps=True,
     ),
     "import": Cure(
         "importing a module",
@@ -122,7 +116,6 @@ CURES: Final = {
     "logging": Cure(
         "writing a log record",
         "Let a `QueueHandler` take the records and a `QueueListener` write them in its own thread",
-        "logging.handlers.QueueHandler(queue)",
         threads=False,
     ),
     "tls": Cure(
@@ -130,18 +123,18 @@ CURES: Final = {
         "Make the client or the SSL context once, at start-up or in the lifespan, and reuse it",
         threads=False,
     ),
-    "template": Cure("rendering a template", "Render in a thread", _IN_THREAD),
-    "image": Cure("processing an image", "Process it in a thread", _IN_THREAD),
-    "dataframe": Cure("computing on arrays", "Compute in a thread or process pool", _IN_THREAD),
-    "compression": Cure("compressing", "Compress in a thread: it lets go of the GIL", _IN_THREAD),
+    "template": Cure("rendering a template", "Render in a thread"),
+    "image": Cure("processing an image", "Process it in a thread"),
+    "dataframe": Cure("computing on arrays", "Compute in a thread or process pool"),
+    "compression": Cure("compressing", "Compress in a thread: it lets go of the GIL"),
     "cpu": Cure(
         "computing",
         "Compute in a process pool; a thread does not help Python code, because it keeps the GIL",
-        "await asyncio.get_running_loop().run_in_executor(process_pool, {call}, ...)",
         threads=False,
     ),
 }
-_OTHER: Final = Cure("in a call that does not await", "Run this call in a thread", _IN_THREAD)
+_OTHER: Final = Cure("in a call that does not await", "Run this call in a thread", def_helps=True)
+_FUNCTION: Final = re.compile(r"[\w.]+(?=\()")
 
 
 def cure_of(kind: str) -> Cure:
@@ -149,37 +142,54 @@ def cure_of(kind: str) -> Cure:
     return CURES.get(kind, _OTHER)
 
 
-def fix_of(block: LoopBlock) -> Fix:
-    """Say what to write, and where ``await`` can be written."""
+def fix_of(block: LoopBlock, endpoint: Location | None = None) -> Fix:
+    """Say what to write, and where ``await`` can be written.
+
+    Args:
+        block: What held the loop.
+        endpoint: Where the function that served the request is defined.
+    """
     cure = cure_of(block.kind)
+    if cure.def_helps and _is_endpoint(block, endpoint) and block.awaits is False:
+        return _plain_def(cure, block, endpoint)
     here = block.coroutine is not None and block.coroutine == block.location
-    if here or block.coroutine is None or not cure.code:
-        return Fix(
-            summary=f"{cure.advice}.",
-            code=_code(cure, block, block.written) if here else "",
-            location=block.location,
-        )
+    code = replacement(block)
+    if here or block.coroutine is None or not code:
+        return Fix(summary=f"{cure.advice}.", code=code if here else "", location=block.location)
     helper = _called_there(block)
+    called = _FUNCTION.match(block.caller)
+    outer = written(called[0] if called else helper, block.caller)
     summary = f"{cure.advice}; {helper} is no coroutine"
     if not cure.threads:
         return Fix(
             summary=f"{summary}, so change the call of it in {block.coroutine.function}.",
-            code=_code(cure, block, helper),
+            code=in_process(outer.function, outer),
             location=block.coroutine,
         )
     return Fix(
         summary=f"{summary}, so make it one, or call it in a thread.",
-        code=_IN_THREAD.format(call=helper),
+        code=in_thread(outer),
         location=block.coroutine,
     )
 
 
-def _code(cure: Cure, block: LoopBlock, call: str) -> str:
-    """Fill in the call; without one there is nothing exact to write."""
-    if "{call}" not in cure.code:
-        return cure.code
-    name = call or ("work" if block.kind == "cpu" else "")
-    return cure.code.format(call=name) if name else ""
+def _is_endpoint(block: LoopBlock, endpoint: Location | None) -> bool:
+    place = block.coroutine
+    return (
+        endpoint is not None
+        and place is not None
+        and (place.file, place.function) == (endpoint.file, endpoint.function)
+    )
+
+
+def _plain_def(cure: Cure, block: LoopBlock, endpoint: Location | None) -> Fix:
+    name = block.coroutine.function.rpartition(".")[2] if block.coroutine else ""
+    return Fix(
+        summary=f"{name} awaits nothing: make it a plain `def`, and FastAPI runs it in a thread of "
+        f"its own. Or: {cure.advice[0].lower()}{cure.advice[1:]}.",
+        code=f"def {name}(...):",
+        location=endpoint,
+    )
 
 
 def _called_there(block: LoopBlock) -> str:

@@ -5,15 +5,25 @@ from typing import Any
 
 from fastapi_diagnostics.finding import Finding, Rule, Severity
 from fastapi_diagnostics.record import Location, LoopBlock, RequestRecord
-from fastapi_diagnostics.rules.loop._cures import cure_of, fix_of
+from fastapi_diagnostics.rules.loop._cures import fix_of
+from fastapi_diagnostics.rules.loop._words import (
+    doing,
+    evidence_of,
+    name_of,
+    plural,
+    victims_of,
+)
 
 ERROR_MS = 100
 """From here on people notice: 100 ms is the limit of what feels instant (Nielsen, 1993)."""
 FIRST_TIME_KINDS = frozenset({"import", "validation"})
 """What only the first request of a route pays for: a note, not a defect."""
-MAX_VICTIMS = 20
+GC_SHARE = 0.3
+"""The garbage collector is worth a word from this share of a block on."""
 
-_NOT_OURS = frozenset({"gil"})
+_NOT_OURS = frozenset({"gil", "fork"})
+"""What another thread did; and starting a process the asynchronous way, which is right."""
+_OF_OTHERS = frozenset({"startup"})
 _LIBRARY_KINDS = frozenset({"json", "validation"})
 _LIBRARY_PHASES = frozenset({"dependencies", "endpoint", "serialisation"})
 
@@ -51,7 +61,10 @@ RULE = Rule(
             "how long they waited is then an upper bound."
         ),
         "Lines are sampled, so a block made of many short calls shows the line that took most.",
-        "Work inside the greenlets of SQLAlchemy's asynchronous API is seen, but not its line.",
+        (
+            "Work inside the greenlets of SQLAlchemy's asynchronous API is seen, but not its line "
+            "where another tool traces greenlets."
+        ),
         "Watched are asyncio and uvloop; trio is not.",
         "On a starved machine, where the loop's thread mostly waits for a CPU, nothing is said.",
     ),
@@ -63,8 +76,9 @@ def check(record: RequestRecord) -> Iterator[Finding]:
     lines: dict[Location, list[LoopBlock]] = {}
     for block in record.blocks:
         place = _place(block, record)
-        if place is not None and block.kind not in _NOT_OURS:
-            lines.setdefault(place, []).append(block)
+        if place is None or block.kind in _NOT_OURS or block.phase in _OF_OTHERS:
+            continue
+        lines.setdefault(place, []).append(block)
     for place, blocks in lines.items():
         yield _finding(place, blocks, record)
 
@@ -80,30 +94,16 @@ def _place(block: LoopBlock, record: RequestRecord) -> Location | None:
 
 def _finding(place: Location, blocks: list[LoopBlock], record: RequestRecord) -> Finding:
     longest = max(blocks, key=lambda block: block.duration_ms)
-    total_ms = sum(block.duration_ms for block in blocks)
-    victims = _victims(blocks)
-    evidence = {
-        "kind": longest.kind,
-        "call": longest.call,
-        "duration_ms": longest.duration_ms,
-        "started_at": blocks[0].started_at,
-        "hot_lines": [
-            {"file": line.file, "line": line.line, "ms": line.ms} for line in longest.hot_lines
-        ],
-        "victims": victims[:MAX_VICTIMS],
-        "count": len(blocks),
-        "total_ms": round(total_ms, 3),
-        "phase": longest.phase,
-        "first_call": longest.first_call,
-    }
+    victims = victims_of(blocks)
+    evidence = evidence_of(longest, blocks)
     if longest.location is None:
         evidence["no_user_frame"] = "A library did this for the endpoint, which stands for it."
     return RULE.finding(
-        _message(longest, len(blocks), total_ms, len(victims), record),
+        _message(longest, blocks, len(victims), record),
         location=place,
         severity=_severity(blocks, victims),
         confidence="likely" if longest.kind == "unknown" else "proven",
-        fix=fix_of(longest),
+        fix=fix_of(longest, record.endpoint),
         evidence=evidence,
         cause=f"{longest.kind} {longest.call}".strip(),
         subject=f"blocks {place.file}:{place.line}",
@@ -119,40 +119,21 @@ def _severity(blocks: Iterable[LoopBlock], victims: list[dict[str, Any]]) -> Sev
     return "warning"
 
 
-def _victims(blocks: Iterable[LoopBlock]) -> list[dict[str, Any]]:
-    """List who waited, each request once, longest first."""
-    found: dict[str, dict[str, Any]] = {}
-    for block in blocks:
-        for victim in block.victims:
-            entry = found.setdefault(
-                victim.request_id,
-                {
-                    "request_id": victim.request_id,
-                    "route": victim.route,
-                    "waited_ms": 0.0,
-                    "at_most": False,
-                },
-            )
-            entry["waited_ms"] = round(entry["waited_ms"] + victim.waited_ms, 3)
-            entry["at_most"] = entry["at_most"] or victim.at_most
-    return sorted(found.values(), key=lambda entry: -entry["waited_ms"])
-
-
-def _message(
-    block: LoopBlock, count: int, total_ms: float, waiting: int, record: RequestRecord
-) -> str:
-    who = record.route or f"{record.method} {record.path}".strip() or record.name or "This code"
+def _message(block: LoopBlock, blocks: list[LoopBlock], waiting: int, record: RequestRecord) -> str:
+    total_ms = sum(one.duration_ms for one in blocks)
+    if not block.ended:
+        return (
+            f"{name_of(record)} has held the event loop for {total_ms / 1000:.0f} s "
+            f"{doing(block)}, and has not let go of it yet."
+        )
     held = f"for {total_ms:.0f} ms"
-    if count > 1:
-        held = f"{count} times, {held} in all,"
-    text = f"{who} held the event loop {held} {_doing(block)}"
+    if len(blocks) > 1:
+        held = f"{len(blocks)} times, {held} in all,"
+    text = f"{name_of(record)} held the event loop {held} {doing(block)}"
     if waiting:
-        text += f"; {waiting} other request{'s' * (waiting != 1)} waited"
+        text += f"; {plural(waiting, 'other request')} waited"
+    if block.gc_ms >= block.duration_ms * GC_SHARE and block.kind != "gc":
+        text += f"; {block.gc_ms:.0f} ms of it went to the garbage collector"
+    if block.first_call and block.kind in FIRST_TIME_KINDS:
+        text += "; it was the first request of this route, and later ones do not pay for that"
     return f"{text}."
-
-
-def _doing(block: LoopBlock) -> str:
-    if block.call:
-        return f"at `{block.call}(...)`"
-    where = f" in `{block.location.function}`" if block.location else ""
-    return cure_of(block.kind).doing + where

@@ -1,17 +1,12 @@
 """Mistakes that explain one error of a refusal: a name, a place, a value."""
 
-import difflib
 from collections.abc import Callable
 
 from fastapi_diagnostics.finding import Confidence, Fix
 from fastapi_diagnostics.record import ExpectedField, Rejection, RejectionError
+from fastapi_diagnostics.rules._names import nearest, plain
 from fastapi_diagnostics.rules.requests import _words
 from fastapi_diagnostics.rules.requests._hint import FORMS, Hint, is_json, top_keys
-
-NEAR = 0.75
-"""`difflib` ratio from which one name is taken for another; tried on pairs such as
-``quantity``/``quantitiy`` (0.94), ``email``/``mail`` (0.89) and ``name``/``game`` (0.75, too low a
-bar would pair ``price`` with ``place``)."""
 
 
 def about_error(error: RejectionError, rejection: Rejection) -> Hint | None:
@@ -88,7 +83,7 @@ def _misspelt(error: RejectionError, rejection: Rejection) -> Hint | None:
     if not wanted or not came:
         return None
     place = _place(error)
-    sure: Confidence = "proven" if _plain(wanted) == _plain(came) else "likely"
+    sure: Confidence = "proven" if plain(wanted) == plain(came) else "likely"
     fix = Fix(summary=f"Send {wanted} instead of {came}.")
     field = _field(error, rejection)
     if field is not None and error.type == "missing" and _is_model_field(field, rejection):
@@ -112,11 +107,11 @@ def _pair(error: RejectionError, rejection: Rejection) -> tuple[str, str]:
         siblings = {
             field.path[-1] for field in rejection.fields if field.path[:-1] == _parent(error)
         }
-        return _nearest(error.loc[-1], siblings - set(error.keys)), error.loc[-1]
+        return nearest(error.loc[-1], siblings - set(error.keys)), error.loc[-1]
     if error.type != "missing" or len(error.loc) < 2:  # noqa: PLR2004 - the whole body is missing
         return "", ""
     known = {f.path[-1] for f in rejection.fields if f.path[:-1] == _parent(error)}
-    return error.loc[-1], _nearest(error.loc[-1], set(_came(error, rejection)) - known)
+    return error.loc[-1], nearest(error.loc[-1], set(_came(error, rejection)) - known)
 
 
 def _scalar(error: RejectionError, rejection: Rejection) -> Hint | None:
@@ -194,6 +189,15 @@ _EXPLANATIONS: tuple[Callable[[RejectionError, Rejection], Hint | None], ...] = 
 _PLACES = {"body": "body", "query": "query string", "header": "request", "path": "path"}
 
 
+_STANDARD = frozenset(
+    {"accept", "accept-encoding", "accept-language", "authorization", "cache-control"}
+    | {"connection", "content-length", "content-type", "cookie", "date", "expect", "forwarded"}
+    | {"from", "host", "if-match", "if-none-match", "origin", "pragma", "referer", "te"}
+    | {"transfer-encoding", "upgrade", "user-agent", "via"}
+)
+"""Headers that clients send of themselves: nobody mistyped another one for them."""
+
+
 def _place(error: RejectionError) -> str:
     return error.loc[0] if error.loc and error.loc[0] in _PLACES else "body"
 
@@ -203,7 +207,9 @@ def _came(error: RejectionError, rejection: Rejection) -> tuple[str, ...]:
     place = error.loc[0] if error.loc else ""
     if place == "query":
         return rejection.query_keys
-    return rejection.header_names if place == "header" else error.keys
+    if place == "header":
+        return tuple(name for name in rejection.header_names if name not in _STANDARD)
+    return error.keys
 
 
 def _is_model_field(field: ExpectedField, rejection: Rejection) -> bool:
@@ -218,16 +224,3 @@ def _parent(error: RejectionError) -> tuple[str, ...]:
 
 def _field(error: RejectionError, rejection: Rejection) -> ExpectedField | None:
     return _words.expected_field(error.loc, rejection)
-
-
-def _nearest(name: str, candidates: set[str]) -> str:
-    """Find the closest name: equal but for case and separators, else by `difflib`."""
-    plain = {_plain(candidate): candidate for candidate in sorted(candidates)}
-    if _plain(name) in plain:
-        return plain[_plain(name)]
-    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=NEAR)
-    return plain[close[0]] if close else ""
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace("_", "").replace("-", "")

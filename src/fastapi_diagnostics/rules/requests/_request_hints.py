@@ -39,8 +39,11 @@ def _shadowed(rejection: Rejection) -> Iterator[Hint]:
 
 
 def _broken(rejection: Rejection) -> Hint | None:
-    error = next((error for error in rejection.errors if error.type == "json_invalid"), None)
-    if error is None:
+    error = rejection.errors[0]
+    if error.type in _UNREAD:
+        code, text, summary = _UNREAD[error.type]
+        return Hint(code=code, text=text, fix=Fix(summary=summary))
+    if error.type != "json_invalid":
         return None
     near = f", near {rejection.body_excerpt}" if rejection.body_excerpt else ""
     where = f" at character {error.loc[1]}" if len(error.loc) > 1 else ""
@@ -54,11 +57,40 @@ def _broken(rejection: Rejection) -> Hint | None:
     )
 
 
+_UNREAD = {
+    "body_nested": (
+        "nesting",
+        "its lists and objects are nested deeper than Python's parser goes (some thousand levels)",
+        (
+            "Send less nested JSON; refuse such bodies before they are parsed if they come from "
+            "outside."
+        ),
+    ),
+    "body_encoding": (
+        "broken-json",
+        "it is not encoded in UTF-8, as JSON must be",
+        "Encode the body in UTF-8, or let the client's JSON encoder do it.",
+    ),
+    "body_multipart": (
+        "content-type",
+        "its parts do not fit the content type, which must name the boundary between them",
+        (
+            "Leave the header Content-Type to the client library (files= or data= in httpx, "
+            "FormData in browsers): it writes the boundary into it."
+        ),
+    ),
+}
+
+
 def _text_for_json(rejection: Rejection) -> Hint | None:
-    if rejection.expects != "json" or rejection.body_kind != "json-text":
+    if rejection.expects != "json":
         return None
     if any(error.type.startswith(_ABOUT_TEXT) for error in rejection.errors):
         return None  # a text was wanted, and one came
+    if rejection.body_kind == "text":
+        return _no_json(rejection)
+    if rejection.body_kind != "json-text":
+        return None
     if is_json(rejection.content_type):
         return Hint(
             code="double-encoded",
@@ -85,7 +117,27 @@ def _text_for_json(rejection: Rejection) -> Hint | None:
     )
 
 
-_ABOUT_TEXT = ("string_", "value_error", "assertion_error")
+def _no_json(rejection: Rejection) -> Hint | None:
+    """Bytes that are no JSON, under a type that FastAPI does not even try to read as such."""
+    if is_json(rejection.content_type):
+        return None
+    came = (
+        f"the content type is {rejection.content_type}"
+        if rejection.content_type
+        else ("there is no content type")
+    )
+    return Hint(
+        code="content-type",
+        text=f"{came}, and what came is no JSON, which is expected",
+        fix=Fix(
+            summary="Send JSON and say so with the header Content-Type: application/json; or "
+            "read other bodies from the Request, or as an UploadFile.",
+            code="client.post(url, json=payload)",
+        ),
+    )
+
+
+_ABOUT_TEXT = ("string_", "bytes_", "value_error", "assertion_error")
 
 
 def _form_for_json(rejection: Rejection) -> Hint | None:

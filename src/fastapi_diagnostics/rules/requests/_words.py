@@ -54,10 +54,9 @@ def expected_field(loc: tuple[str, ...], rejection: Rejection) -> ExpectedField 
 
 
 def example(rejection: Rejection) -> str:
-    """Write a request that has every required value of the right type; empty if unknown.
-
-    Bounds and patterns are not known here, so the values show the shape only.
-    """
+    """Write a request that has every required value of the right type; empty if unknown."""
+    if rejection.example:
+        return rejection.example
     required = [field for field in rejection.fields if field.required]
     body = _body(required) if rejection.expects != "none" else None
     if body and rejection.expects == "form":

@@ -91,7 +91,7 @@ def _reason(error: RejectionError, rejection: Rejection) -> str:
     wanted = f" ({field.type})" if field is not None else ""
     if error.type == "missing":
         return f"{place}{wanted} is missing"
-    if error.type == "json_invalid":
+    if error.type == "json_invalid" or error.type.startswith("body_"):
         return "the body cannot be parsed"
     if error.type in _NO_OBJECT and error.came not in _KINDS and field is not None:
         return f"{place} cannot be read as {field.type}"
@@ -128,7 +128,7 @@ def _plain_fix(rejection: Rejection) -> Fix:
     kind = f" as {field.type}" if field is not None else ""
     example = _words.example(rejection)
     shape = " A right request has this shape." if example else ""
-    if error.expected and error.type in {"enum", "literal_error"}:
+    if error.expected and error.type in _LISTED:
         kind = f" as one of {', '.join(error.expected[:10])}"
     return Fix(summary=f"Send {place}{kind}.{shape}", code=example)
 
@@ -145,6 +145,13 @@ def _evidence(rejection: Rejection, found: tuple[Hint, ...]) -> dict[str, object
             for error in rejection.errors
         ],
         "hints": [{"code": hint.code, "text": hint.text} for hint in found],
+        "expected": {
+            _words.dotted(error.loc): wanted
+            for error in rejection.errors
+            for wanted in (_expected(error, rejection),)
+            if wanted
+        },
+        "example": _words.example(rejection),
         "content_type": rejection.content_type,
         "expects": rejection.expects,
         "body_kind": rejection.body_kind,
@@ -154,6 +161,18 @@ def _evidence(rejection: Rejection, found: tuple[Hint, ...]) -> dict[str, object
             {"route": route, "location": location} for route, location in rejection.shadowed_routes
         ],
     }
+
+
+def _expected(error: RejectionError, rejection: Rejection) -> str:
+    """Say what is declared there, such as ``int, >= 1``; empty where nothing is."""
+    field = _words.expected_field(error.loc, rejection)
+    if field is None:
+        return ""
+    values = [f"one of {', '.join(error.expected[:10])}"] if error.type in _LISTED else []
+    return ", ".join([field.type, *field.constraints, *values])
+
+
+_LISTED = frozenset({"enum", "literal_error"})
 
 
 def _cause(rejection: Rejection, found: tuple[Hint, ...]) -> str:

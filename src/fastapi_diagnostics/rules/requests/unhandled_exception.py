@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
-from fastapi_diagnostics.record import ExceptionFact, RequestRecord
+from fastapi_diagnostics.record import ExceptionFact, Location, RequestRecord
 
 SERVER_ERROR = 500
 """Status codes from here on tell the client that the server is at fault (RFC 9110, 15.6)."""
@@ -22,6 +22,9 @@ _NO_DEFECT = frozenset(
         "uvicorn.protocols.utils.ClientDisconnected",
     }
 )
+
+_VALIDATION = frozenset({"pydantic_core._pydantic_core.ValidationError"})
+"""Raised by models that the application itself makes; FastAPI's own have other names."""
 
 RULE = Rule(
     code="EXC101",
@@ -73,6 +76,8 @@ def check(record: RequestRecord) -> Iterator[Finding]:
 def _is_defect(fact: ExceptionFact) -> bool:
     if fact.status is not None or fact.type in _NO_DEFECT:
         return False
+    if fact.phase == "response":  # before FastAPI 0.118 a teardown comes before the answer
+        return not fact.answered
     return fact.phase not in _ELSEWHERE
 
 
@@ -83,17 +88,21 @@ def _is_told_by_another(index: int, record: RequestRecord) -> bool:
     later = record.exceptions[index + 1 :]
     if any(line in fact.causes for fact in later):
         return True
+    if record.rejections and this.raised_by_handler and this.location is this.raised_in is None:
+        return True  # FastAPI's own handler could not quote what was refused
     if this.handler is not None and any(f.handler is None and f.status is None for f in later):
         return True  # its handler answered, and then something else failed
     return any(_line(fact) in this.members for fact in record.exceptions)
 
 
 def _finding(index: int, fact: ExceptionFact, record: RequestRecord) -> Finding:
-    location = fact.location or record.endpoint
+    member = _failed_member(fact)
+    location = member or fact.location or record.endpoint
     evidence = {
         "exception": {"type": fact.type, "message": fact.message, "location": fact.location},
         "causes": fact.causes,
         "members": fact.members,
+        "member_locations": fact.member_locations,
         "stack": fact.stack,
         "phase": fact.phase,
         "handler": fact.handler,
@@ -118,13 +127,22 @@ def _message(fact: ExceptionFact, record: RequestRecord) -> str:
     text = f"{where} {outcome} because {_named(fact)}"
     if fact.raised_by_handler:
         text += ", raised by an exception handler while it handled another exception"
+    elif fact.type in _VALIDATION and fact.location is not None:
+        text += "; this came of data that your own code validated, not of the request's validation"
     elif fact.handler is not None:
         text += f", which the handler {fact.handler} turned into that answer"
     if fact.members:
         text += f"; it is a group of {len(fact.members)}: {'; '.join(fact.members[:3])}"
+        member = _failed_member(fact)
+        text += f", raised in {member.function}" if member is not None else ""
     if fact.causes:
         text += f"; it came of {fact.causes[-1]}"
     return f"{text}."
+
+
+def _failed_member(fact: ExceptionFact) -> Location | None:
+    """Find where the first member of a group was raised: a task group only passes it on."""
+    return next((place for place in fact.member_locations if place is not None), None)
 
 
 def _named(fact: ExceptionFact) -> str:
@@ -138,6 +156,11 @@ def _advice(fact: ExceptionFact) -> str:
     short = fact.type.rpartition(".")[2]
     if fact.raised_by_handler:
         return f"Mend the exception handler: it must answer and must not raise {short} itself."
+    if fact.type in _VALIDATION:
+        return (
+            "Validate what comes from outside in the endpoint's parameters, where FastAPI answers "
+            "422; here, catch ValidationError and answer it, or mend the data."
+        )
     if fact.type == "fastapi.exceptions.ResponseValidationError":
         return "Return what the response model declares, or declare what is returned."
     return (

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
-from fastapi_diagnostics.record import Location, RequestRecord, TaskRun
+from fastapi_diagnostics.record import RequestRecord, TaskRun
+from fastapi_diagnostics.rules.tasks._words import at, error_text
 
 MAX_NAMES = 5
 
@@ -163,12 +164,7 @@ def _error_text(record: RequestRecord, task: TaskRun) -> str:
     if task.cause is None or task.cause >= len(record.exceptions):
         return ""
     error = record.exceptions[task.cause]
-    text = f"{error.type}: {error.message}" if error.message else error.type
-    return f"{text}{_at(error.location)}"
-
-
-def _at(location: Location | None) -> str:
-    return "" if location is None else f" at {location.file}:{location.line}"
+    return f"{error_text(error)}{at(error.location)}"
 
 
 def _cause(record: RequestRecord, task: TaskRun) -> dict[str, object] | None:

@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
-from fastapi_diagnostics.record import ExceptionFact, Location, RequestRecord, TaskRun
+from fastapi_diagnostics.record import ExceptionFact, RequestRecord, TaskRun
+from fastapi_diagnostics.rules.tasks._words import (
+    QUEUE,
+    at,
+    error_text,
+    exception_evidence,
+    status_text,
+)
 
 RULE = Rule(
     code="TASK101",
@@ -64,17 +71,13 @@ def _finding(record: RequestRecord, task: TaskRun, error: ExceptionFact) -> Find
     location = error.location or task.defined_at or task.registered_at
     return RULE.finding(
         f"Background task {task.name}({', '.join(task.arguments)}) failed with "
-        f"{_text(error)}{_at(error.location)}.{_answered(record, task)}",
+        f"{error_text(error)}{at(error.location)}.{_answered(record, task)}",
         location=location,
         fix=_fix(task),
         evidence={
             "task": task.name,
             "arguments": list(task.arguments),
-            "exception": {
-                "type": error.type,
-                "message": error.message,
-                "location": error.location,
-            },
+            "exception": exception_evidence(error),
             "after_response": task.after_response,
             "registered_at": task.registered_at,
             "causes": list(error.causes),
@@ -84,21 +87,12 @@ def _finding(record: RequestRecord, task: TaskRun, error: ExceptionFact) -> Find
     )
 
 
-def _text(error: ExceptionFact) -> str:
-    return f"{error.type}: {error.message}" if error.message else error.type
-
-
-def _at(location: Location | None) -> str:
-    return "" if location is None else f" at {location.file}:{location.line}"
-
-
 def _answered(record: RequestRecord, task: TaskRun) -> str:
     if not task.after_response:
         return ""
-    status = "" if record.status is None else f" ({record.status})"
     return (
-        f" The client had already received its answer{status}, so nobody outside learns of it and "
-        "what the task had to do is lost."
+        f" The client had already received its answer{status_text(record)}, so nobody outside "
+        "learns of it and what the task had to do is lost."
     )
 
 
@@ -107,7 +101,7 @@ def _fix(task: TaskRun) -> Fix:
     return Fix(
         summary=(
             f"Let {task.name} deal with its own failure and log it, and give it a session of its "
-            "own if it uses the database. What must not be lost belongs in a queue that repeats it."
+            f"own if it uses the database. {QUEUE}"
         ),
         code=(
             "try:\n"

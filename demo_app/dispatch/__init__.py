@@ -1,0 +1,1 @@
+"""Sending orders out: what goes on beside the answer and after it."""

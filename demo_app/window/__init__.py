@@ -1,0 +1,1 @@
+"""The shop window: what is shown outside, and who looks after it."""

@@ -1,0 +1,83 @@
+"""TASK107: a coroutine was made and dropped; nothing in it ever ran."""
+
+from collections.abc import Iterator
+
+from fastapi_diagnostics.finding import Finding, Fix, Rule
+from fastapi_diagnostics.record import LooseTask, RequestRecord
+
+RULE = Rule(
+    code="TASK107",
+    name="coroutine-never-awaited",
+    family="tasks",
+    severity="error",
+    title="A coroutine was called and never awaited",
+    what=(
+        "Reports a coroutine that was thrown away before it had started, when the interpreter "
+        "tells of it: which function, the line that called it, and the request."
+    ),
+    why=(
+        "Calling an async function does not run it. Without await nothing of it happens, no "
+        "exception tells, and the only trace is a RuntimeWarning that names the line where the "
+        "coroutine was dropped, which is often another one."
+    ),
+    example="""\
+@app.post("/orders")
+async def create_order(order: OrderIn):
+    send_confirmation(order.email)
+    return {"status": "accepted"}
+""",
+    instead="""\
+@app.post("/orders")
+async def create_order(order: OrderIn):
+    await send_confirmation(order.email)
+    return {"status": "accepted"}
+""",
+    limits=(
+        (
+            "A coroutine does not know who made it. Where it is dropped by another statement than "
+            "the one that made it, the line is named only if it is the only call of that function "
+            "whose result is not awaited; the finding then says `likely`."
+        ),
+        (
+            "A sync function run in a thread, such as a lambda given to add_task, that returns a "
+            "coroutine: the thread drops it with its next job, so the request is not known."
+        ),
+        "Coroutines that a library makes of its own functions and drops are not reported.",
+        "Async generators that are never iterated are not seen.",
+    ),
+)
+
+
+def check(record: RequestRecord) -> Iterator[Finding]:
+    """Yield a finding for each coroutine that never ran."""
+    for task in record.loose_tasks:
+        if task.kind == "never-awaited":
+            yield _finding(task)
+
+
+def _finding(task: LooseTask) -> Finding:
+    place = task.created_at
+    called = "" if place is None else f" was called at {place.file}:{place.line} and"
+    name = task.name.rpartition(".")[2]
+    return RULE.finding(
+        f"{task.name}(){called} was never awaited, so nothing of it ever ran.",
+        location=place or task.defined_at,
+        confidence="proven" if task.exact or place is None else "likely",
+        fix=Fix(
+            summary=(
+                f"Put await before the call of {name}(). If the answer must not wait for it, hand "
+                f"the function itself to BackgroundTasks: add_task({name}, ...), without calling "
+                "it."
+            ),
+            code=f"await {name}(...)",
+            location=place,
+        ),
+        evidence={
+            "task": task.name,
+            "after_response": task.after_response,
+            "created_at": place,
+            "defined_at": task.defined_at,
+        },
+        cause=task.name,
+        subject=f"loose_tasks[{task.id}]",
+    )

@@ -1,0 +1,341 @@
+# ruff: noqa: ASYNC251 - what blocks a loop is the subject here
+"""Strange loops, systems, stacks and endings: no crash, and a truthful or a silent record."""
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import io
+import os
+import pdb  # noqa: T100 - a breakpoint is the subject
+import signal
+import sys
+import threading
+import time
+from asyncio import events
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import event_loop
+from fastapi_diagnostics.collectors.event_loop import watchdog
+from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.record import LoopBlock, RequestRecord
+from tests.collectors.event_loop_requests import request, run, spin, the_block
+
+ASYNCIO = asyncio.new_event_loop
+UVLOOP = uvloop.new_event_loop
+both_loops = pytest.mark.parametrize("make_loop", [ASYNCIO, UVLOOP], ids=["asyncio", "uvloop"])
+
+
+@pytest.fixture(autouse=True)
+def hooks() -> Iterator[Hooks]:
+    USER_CODE.add_root(Path(__file__).parent)
+    event_loop.configure(50)
+    hooks = Hooks()
+    event_loop.install(hooks)
+    yield hooks
+    hooks.undo()
+    event_loop.on_block_of_nobody = None
+    USER_CODE.reset()
+    assert FAULTS.all() == ()
+
+
+async def blocking() -> None:
+    time.sleep(0.15)
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+class Proxy:
+    """Stands before a loop and has room for nothing else."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loop, name)
+
+
+def driven(coroutine):
+    """Run a coroutine without any loop, as trio would."""
+    with contextlib.suppress(StopIteration):
+        while True:
+            coroutine.send(None)
+
+
+def test_a_loop_without_room_for_attributes_is_off_with_the_reason(hooks: Hooks) -> None:
+    records: list[RequestRecord] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        events._set_running_loop(Proxy(loop))
+        try:
+            records.append(await request("one", blocking))
+            records.append(await request("two", blocking))
+        finally:
+            events._set_running_loop(loop)
+
+    asyncio.run(work())
+
+    (status,) = hooks.status()
+    assert not status.on
+    assert "Proxy refuses" in status.why
+    assert [record.blocks for record in records] == [(), ()]
+    assert records[0].time.on_loop_ms is None
+
+
+def test_without_an_asyncio_loop_requests_are_recorded_and_the_reason_is_told(hooks: Hooks) -> None:
+    records: list[RequestRecord] = []
+
+    async def work() -> None:
+        records.append(await request("r1", blocking))
+
+    driven(work())
+
+    (status,) = hooks.status()
+    assert (status.on, "trio" in status.why) == (False, True)
+    assert (records[0].id, records[0].blocks) == ("r1", ())
+    assert the_block(run(request("r2", blocking), ASYNCIO)).kind == "sleep"
+    assert [status.on for status in hooks.status()] == [True]
+
+
+def test_trio_runs_a_recorded_request() -> None:
+    trio = pytest.importorskip("trio")
+
+    record = trio.run(request, "r1", blocking)
+
+    assert (record.id, record.blocks) == ("r1", ())
+
+
+def test_a_loop_that_is_replaced_while_it_runs_is_no_crash() -> None:
+    other = asyncio.new_event_loop()
+
+    async def endpoint() -> None:
+        loop = asyncio.get_running_loop()
+        events._set_running_loop(other)
+        event_loop.watch_running_loop()
+        time.sleep(0.1)
+        events._set_running_loop(loop)
+        time.sleep(0.1)
+
+    record = run(request("r1", endpoint), ASYNCIO)
+    other.close()
+
+    assert [block.call for block in record.blocks] == ["time.sleep"]
+
+
+@pytest.fixture
+def without_proc(monkeypatch) -> None:
+    """Hide what only Linux has."""
+
+    def hiding(original):
+        def hidden(path, *args, **options):
+            if str(path).startswith(("/proc", "/dev/fd")):
+                raise FileNotFoundError(path)
+            return original(path, *args, **options)
+
+        return hidden
+
+    monkeypatch.setattr(os, "open", hiding(os.open))
+    monkeypatch.setattr(os, "listdir", hiding(os.listdir))
+
+
+async def hashing() -> None:
+    hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 900_000)
+
+
+async def computing() -> None:
+    spin(0.2)
+
+
+async def waiting_in_thread() -> None:
+    await asyncio.to_thread(time.sleep, 0.2)
+
+
+@pytest.mark.usefixtures("without_proc")
+@pytest.mark.parametrize(
+    ("endpoint", "kinds"),
+    [
+        (blocking, ["sleep"]),
+        (hashing, ["password-hash"]),
+        (computing, ["cpu"]),
+        (waiting_in_thread, []),
+    ],
+)
+def test_without_proc_the_resolved_name_tells_the_kind(endpoint, kinds) -> None:
+    assert [block.kind for block in run(request("r1", endpoint), ASYNCIO).blocks] == kinds
+
+
+@pytest.mark.usefixtures("without_proc")
+def test_without_any_clock_of_threads_a_known_call_is_still_named(monkeypatch) -> None:
+    monkeypatch.delattr(time, "pthread_getcpuclockid")
+
+    assert the_block(run(request("r1", blocking), ASYNCIO)).kind == "sleep"
+
+
+def test_threads_that_end_while_they_are_looked_at_are_no_crash() -> None:
+    async def endpoint() -> None:
+        for _ in range(400):
+            threading.Thread(target=spin, args=(0.0002,)).start()
+            await asyncio.sleep(0)
+
+    assert run(request("r1", endpoint), ASYNCIO).id == "r1"
+
+
+def test_a_loop_whose_thread_has_ended_is_no_crash() -> None:
+    loop = asyncio.new_event_loop()
+
+    def leave_it_open() -> None:
+        loop.run_until_complete(request("one", nothing))
+
+    thread = threading.Thread(target=leave_it_open)
+    thread.start()
+    thread.join()
+    try:
+        assert the_block(run(request("two", blocking), ASYNCIO)).kind == "sleep"
+    finally:
+        loop.close()
+
+
+def test_a_stack_of_ten_thousand_frames_is_found_at_its_innermost_line() -> None:
+    def deeper(depth: int) -> None:
+        if depth:
+            deeper(depth - 1)
+        else:
+            time.sleep(0.2)
+
+    async def endpoint() -> None:
+        deeper(10_000)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(11_000)
+    try:
+        block = the_block(run(request("r1", endpoint), ASYNCIO))
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert (block.kind, block.call) == ("sleep", "time.sleep")
+    assert block.location.function.endswith("deeper")
+    assert len(block.stack) <= 8
+
+
+@both_loops
+def test_a_coroutine_that_never_yields_is_told_while_it_runs(make_loop, monkeypatch) -> None:
+    monkeypatch.setattr(watchdog, "RUNNING_S", 0.2)
+    told: list[LoopBlock] = []
+    arrived = threading.Event()
+
+    def listen(block: LoopBlock, _route: str) -> None:
+        told.append(block)
+        arrived.set()
+
+    async def endpoint() -> None:
+        await asyncio.sleep(0)
+        end = time.perf_counter() + 20
+        while not arrived.is_set() and time.perf_counter() < end:
+            sum(range(1000))
+
+    event_loop.on_block_of_nobody = listen
+    run(request("r1", endpoint), make_loop)
+
+    (block,) = told
+    assert (block.ended, block.kind) == (False, "cpu")
+    assert block.location.function.endswith("endpoint")
+    assert block.duration_ms >= 200
+
+
+def test_a_process_that_was_stopped_did_not_block() -> None:
+    async def endpoint() -> None:
+        await asyncio.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            record = run(request("r1", endpoint), ASYNCIO)
+            os.write(writer, repr([(b.kind, b.call) for b in record.blocks]).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, os.WUNTRACED)
+    time.sleep(0.5)  # that long it stands still
+    os.kill(child, signal.SIGCONT)
+    with os.fdopen(reader) as answer:
+        assert answer.read() == "[]"
+    os.waitpid(child, 0)
+
+
+def test_a_breakpoint_is_no_block() -> None:
+    class Person(io.StringIO):
+        def readline(self, *_: object) -> str:
+            time.sleep(0.2)
+            return "continue\n"
+
+    async def endpoint() -> None:
+        debugger = pdb.Pdb(stdin=Person(), stdout=io.StringIO(), nosigint=True, readrc=False)
+        trace = sys.gettrace()
+        debugger.set_trace()
+        sys.settrace(trace)
+
+    assert run(request("r1", endpoint), ASYNCIO).blocks == ()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_eager_tasks_count_for_their_request() -> None:
+    async def endpoint() -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        await asyncio.create_task(blocking())
+        await asyncio.sleep(0)
+
+    assert the_block(run(request("r1", endpoint), ASYNCIO)).call == "time.sleep"
+
+
+def test_other_patchers_before_and_after_us_are_called() -> None:
+    calls: list[str] = []
+
+    async def work() -> RequestRecord:
+        loop = asyncio.get_running_loop()
+
+        def patched(name: str):
+            original = loop.call_soon
+
+            def call_soon(*args, **options):
+                calls.append(name)
+                return original(*args, **options)
+
+            return call_soon
+
+        loop.call_soon = patched("before")
+        event_loop.watch_running_loop()
+        loop.call_soon = patched("after")
+        return await asyncio.create_task(request("r1", blocking))
+
+    record = asyncio.run(work())
+
+    assert {"before", "after"} <= set(calls)
+    assert the_block(record).kind == "sleep"
+
+
+def test_nothing_of_a_request_is_kept_alive() -> None:
+    class Marker:
+        """Something of the request."""
+
+    async def endpoint() -> None:
+        marker = Marker()
+        time.sleep(0.1)
+        del marker
+
+    run(request("r1", endpoint), ASYNCIO)
+    gc.collect()
+
+    assert not [found for found in gc.get_objects() if type(found) is Marker]

@@ -1,0 +1,1 @@
+"""Labelled situations about work beside and after the response."""

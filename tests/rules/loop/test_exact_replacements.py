@@ -1,0 +1,192 @@
+"""What to write instead is exact: the user's own arguments, and only advice that works."""
+
+import pytest
+
+from fastapi_diagnostics.record import Frame
+from fastapi_diagnostics.rules.loop._calls import written
+from fastapi_diagnostics.rules.loop._cures import fix_of
+from tests.rules.loop.blocks import CALLER, ENDPOINT, HERE, a_block, a_written
+
+PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "source", "code"),
+    [
+        ("sleep", "time.sleep", "time.sleep(1.5)", "await asyncio.sleep(1.5)"),
+        ("sleep", "time.sleep", "nap(delay * 2,)", "await asyncio.sleep(delay * 2)"),
+        (
+            "http",
+            "requests.get",
+            'requests.get(url, params={"q": "a,b"}, timeout=5)',
+            (
+                "async with httpx.AsyncClient() as client:\n"
+                '    response = await client.get(url, params={"q": "a,b"}, timeout=5)'
+            ),
+        ),
+        (
+            "http",
+            "requests.post",
+            "requests.post(url, verify=False)",
+            "async with httpx.AsyncClient() as client:\n    response = await client.post(...)",
+        ),
+        (
+            "http",
+            "urllib.request.urlopen",
+            "urlopen(url, timeout=3)",
+            "await run_in_threadpool(urlopen, url, timeout=3)",
+        ),
+        (
+            "db",
+            "sqlite3.connect",
+            'sqlite3.connect("shop.db")',
+            'async with aiosqlite.connect("shop.db") as connection:\n    ...',
+        ),
+        (
+            "db",
+            "psycopg.Cursor.execute",
+            'cursor.execute("SELECT 1")',
+            'await run_in_threadpool(cursor.execute, "SELECT 1")',
+        ),
+        (
+            "subprocess",
+            "subprocess.run",
+            'subprocess.run(["git", "status"], check=True)',
+            'process = await asyncio.create_subprocess_exec("git", "status")\nawait process.wait()',
+        ),
+        (
+            "subprocess",
+            "subprocess.run",
+            "subprocess.run(command)",
+            "process = await asyncio.create_subprocess_exec(*command)\nawait process.wait()",
+        ),
+        (
+            "subprocess",
+            "os.system",
+            'os.system("make")',
+            'process = await asyncio.create_subprocess_shell("make")\nawait process.wait()',
+        ),
+        (
+            "dns",
+            "socket.getaddrinfo",
+            "socket.getaddrinfo(host, 443)",
+            "await asyncio.get_running_loop().getaddrinfo(host, 443)",
+        ),
+        (
+            "dns",
+            "socket.gethostbyname",
+            "socket.gethostbyname(host)",
+            "await asyncio.get_running_loop().getaddrinfo(host, None)",
+        ),
+        (
+            "password-hash",
+            "bcrypt.hashpw",
+            "bcrypt.hashpw(password, bcrypt.gensalt())",
+            "await run_in_threadpool(bcrypt.hashpw, password, bcrypt.gensalt())",
+        ),
+        (
+            "file",
+            "open",
+            'open(path, "rb")',
+            'async with await anyio.open_file(path, "rb") as file:\n    ...',
+        ),
+        (
+            "file",
+            "pathlib.PosixPath.read_text",
+            'path.read_text(encoding="utf-8")',
+            'await anyio.Path(path).read_text(encoding="utf-8")',
+        ),
+        (
+            "lock",
+            "concurrent.futures._base.Future.result",
+            "future.result()",
+            "await asyncio.wrap_future(future)",
+        ),
+        (
+            "lock",
+            "threading.Event.wait",
+            "ready.wait(2)",
+            "await run_in_threadpool(ready.wait, 2)",
+        ),
+        ("lock", "threading.Lock.acquire", "lock.acquire()", ""),
+        ("cpu", "app.prices.work", "work(rows)", f"{PROCESS}work, rows)"),
+        (
+            "cpu",
+            "app.prices.work",
+            "work(rows, depth=3)",
+            f"{PROCESS}partial(work, rows, depth=3))",
+        ),
+        ("regex", "re.Pattern.match", "pattern.match(text)", ""),
+        ("json", "json.dumps", "json.dumps(rows)", ""),
+        ("unknown", "vendor.call", "call(1)", "await run_in_threadpool(call, 1)"),
+    ],
+)
+def test_the_call_is_replaced_with_its_own_arguments(kind, call, source, code) -> None:
+    assert fix_of(a_written(kind, call, source)).code == code
+
+
+def test_without_the_source_the_arguments_stay_open() -> None:
+    assert fix_of(a_block()).code == "await asyncio.sleep(...)"
+
+
+def test_a_helper_is_called_in_a_thread_with_the_arguments_of_its_caller() -> None:
+    block = a_written(
+        "sleep",
+        "time.sleep",
+        "time.sleep(pause)",
+        coroutine=CALLER,
+        stack=(Frame(location=HERE), Frame(location=CALLER)),
+        caller="service.report(user, day=today())",
+    )
+
+    fix = fix_of(block)
+
+    assert fix.code == "await run_in_threadpool(service.report, user, day=today())"
+    assert fix.location == CALLER
+
+
+def test_an_endpoint_that_awaits_nothing_becomes_a_plain_def() -> None:
+    block = a_written("db", "psycopg.Cursor.execute", 'cursor.execute("SELECT 1")', awaits=False)
+
+    fix = fix_of(block, ENDPOINT)
+
+    assert "make it a plain `def`" in fix.summary
+    assert (fix.code, fix.location) == ("def report(...):", ENDPOINT)
+
+
+@pytest.mark.parametrize(
+    ("awaits", "endpoint"), [(True, ENDPOINT), (False, CALLER), (False, None), (None, ENDPOINT)]
+)
+def test_what_awaits_or_is_no_endpoint_stays_asynchronous(awaits, endpoint) -> None:
+    block = a_written("db", "psycopg.Cursor.execute", 'cursor.execute("x")', awaits=awaits)
+
+    assert fix_of(block, endpoint).code == 'await run_in_threadpool(cursor.execute, "x")'
+
+
+def test_a_call_in_a_loop_is_not_sent_to_another_process_one_by_one() -> None:
+    block = a_written("cpu", "sum", "sum(row)", stack=(Frame(location=HERE, in_loop=True),))
+
+    assert fix_of(block).code == f"{PROCESS}work, ...)"
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "parts"),
+    [
+        ("f()", "", ()),
+        ("f(a, b)", "a, b", ("a", "b")),
+        ("f('a,b', [1, 2], {3: (4, 5)})", "'a,b', [1, 2], {3: (4, 5)}", None),
+        ('f("\\",", x)', '"\\",", x', ('"\\","', "x")),
+        ("f(x for x in rows)", "(x for x in rows)", ("(x for x in rows)",)),
+        ("f(a,  # why\n b)", "...", ()),
+        ('f("""a, b""")', "...", ()),
+        ("g(a)", "...", ()),
+    ],
+)
+def test_calls_are_taken_apart(source, arguments, parts) -> None:
+    call = written("f", source)
+
+    assert call.arguments == arguments
+    if parts is not None:
+        assert (call.parts or ()) == parts
+    else:
+        assert len(call.parts) == 3
