@@ -11,6 +11,8 @@ from demo_app.authors.router import v1 as authors_v1
 from demo_app.authors.router import v2 as authors_v2
 from demo_app.books.router import v1 as books_v1
 from demo_app.books.router import v2 as books_v2
+from demo_app.campaigns.router import v1 as campaigns_v1
+from demo_app.campaigns.router import v2 as campaigns_v2
 from demo_app.database import dispose_engines
 from demo_app.dispatch.router import v1 as dispatch_v1
 from demo_app.dispatch.router import v2 as dispatch_v2
@@ -56,3 +58,5 @@ for router in (authors_v1, books_v1, dispatch_v1, orders_v1, users_v1, reports_v
     app.include_router(router)
 for router in (authors_v2, books_v2, dispatch_v2, orders_v2, users_v2, reports_v2, window_v2):
     app.include_router(router)
+app.include_router(campaigns_v1)
+app.include_router(campaigns_v2)

@@ -87,6 +87,11 @@ def _dispatch(rule: str, name: str, file: str, defect: Call) -> Pair:
     return _pair(rule, name, f"dispatch/{file}", defect=defect, mended=mended)
 
 
+def _campaign(rule: str, name: str, defect: Call) -> Pair:
+    mended = replace(defect, path=f"/v2{defect.path}")
+    return _pair(rule, name, "campaigns/service.py", defect=defect, mended=mended)
+
+
 def _rejected(name: str, *, json: Any = None, form: dict[str, str] | None = None) -> Pair:
     """Pair a request that the quotes route refuses with the right one."""
     bad = Call("POST", "/orders/quotes", json=json, form=form, status=422)
@@ -128,6 +133,11 @@ PAIRS: tuple[Pair, ...] = (
         defect=Call("GET", "/orders/open"),
         mended=Call("GET", "/v2/orders/open"),
     ),
+    _campaign("SQL102", "column-left-out", Call("GET", "/campaigns/budgets")),
+    _campaign("SQL104", "commit-per-voucher", Call("POST", "/campaigns/1/vouchers", status=201)),
+    _campaign("SQL107", "channels-for-nothing", Call("GET", "/campaigns/names")),
+    _campaign("SQL108", "side-by-side", Call("GET", "/campaigns/reach")),
+    _campaign("SQL109", "every-click", Call("GET", "/campaigns/clicks")),
     _pair(
         "SQL105",
         "same-rate-again",

@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from demo_app.authors.models import Author
 from demo_app.books.models import Book, ExchangeRate, Review
+from demo_app.campaigns.models import Campaign, Channel, Click, Voucher
 from demo_app.database import Base, async_engine, new_session
 from demo_app.orders.models import Customer, Order, OrderItem
 from demo_app.users.models import User
@@ -44,7 +45,7 @@ async def seed() -> None:
     async with new_session() as db:
         db.add_all([*_authors(), *_customers(), *_rates(), *users])
         await db.flush()
-        db.add_all(_orders())
+        db.add_all([*_orders(), *_campaigns(), *_clicks()])
         await db.commit()
 
 
@@ -117,3 +118,22 @@ def _orders() -> list[Order]:
         )
         for index in range(24)
     ]
+
+
+def _campaigns() -> list[Campaign]:
+    """Make four campaigns with eight channels and eight vouchers each."""
+    return [
+        Campaign(
+            name=f"{season} reading",
+            slogan=f"Read on in {season.lower()}!",
+            budget_cents=50_000 + 5_000 * index,
+            channels=[Channel(name=f"Station {number}") for number in range(1, 9)],
+            vouchers=[Voucher(code=f"{season[:3].upper()}{number}") for number in range(1, 9)],
+        )
+        for index, season in enumerate(("Spring", "Summer", "Autumn", "Winter"))
+    ]
+
+
+def _clicks() -> list[Click]:
+    """Make 1,200 clicks, 13 hours apart."""
+    return [Click(campaign_id=1 + number % 4, minute=780 * number) for number in range(1200)]

@@ -10,6 +10,7 @@ from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.finding import Finding
 from fastapi_diagnostics.record import RequestRecord
 from fastapi_diagnostics.recorder import CURRENT, RECORD_IDS, Recorder, Sealed, active
+from fastapi_diagnostics.rules.ledger import with_ledger
 from fastapi_diagnostics.runtime import Diagnostics
 
 
@@ -112,4 +113,5 @@ class Capture:
             return
         with FAULTS.contained("capture"):
             self.recording.findings = self._diagnostics.pipeline.findings(record)
+            self.recording.record = with_ledger(record, self.recording.findings)
             self._diagnostics.pipeline.submit(sealed)

@@ -19,6 +19,7 @@ from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.record import LooseTask, RequestRecord, decode_record
 from fastapi_diagnostics.recorder import RECORD_IDS, Sealed
 from fastapi_diagnostics.rules.catalogue import LoadedRule
+from fastapi_diagnostics.rules.ledger import with_ledger
 from fastapi_diagnostics.store.protocol import Report, Store
 from fastapi_diagnostics.worker import Load, Worker
 
@@ -104,6 +105,8 @@ class Pipeline:
         if record is None:
             return None
         findings = self.findings(record)
+        with FAULTS.contained("ledger"):
+            record = with_ledger(record, findings)
         self._remember(record)
         report = Report(record=record, findings=findings)
         self.conclude_cpu_s += time.thread_time() - began

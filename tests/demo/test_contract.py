@@ -16,7 +16,6 @@ PROMISED = {
     "SQL102": "attribute count parents parent_query sql phase response_field",
     "SQL103": "sql count distinct phase",
     "SQL104": "sql count distinct phase",
-    "SQL106": "sql duration_ms threshold_ms",
     "SQL107": "attribute how rows",
     "SQL108": "attributes rows rows_apart",
     "SQL109": "sql rows threshold",

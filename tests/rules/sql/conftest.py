@@ -10,6 +10,7 @@ from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.faults import FAULTS
+from tests.rules.sql.press import press
 from tests.rules.sql.shop import sync_engine
 
 
@@ -34,3 +35,9 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     return tmp_path / "shop.db"
+
+
+@pytest.fixture
+def press_engine() -> Iterator[Engine]:
+    with press() as engine:
+        yield engine

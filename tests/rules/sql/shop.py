@@ -149,14 +149,8 @@ class Recording:
 
 
 def recorder(**changes: Any) -> Recorder:
-    return Recorder(
-        record_id="r1",
-        kind="http",
-        clock=time.perf_counter,
-        wall=time.time,
-        phase="endpoint",
-        **changes,
-    )
+    defaults: dict[str, Any] = {"record_id": "r1", "kind": "http", "phase": "endpoint"}
+    return Recorder(clock=time.perf_counter, wall=time.time, **defaults | changes)
 
 
 def sealed(run: Recorder) -> Recording:

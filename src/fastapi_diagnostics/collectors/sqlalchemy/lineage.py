@@ -2,11 +2,12 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final, NamedTuple
 
-from fastapi_diagnostics.callsite import Site
+from fastapi_diagnostics.callsite import Site, frames
 from fastapi_diagnostics.collectors.sqlalchemy.sealing import Raw
-from fastapi_diagnostics.record import Query
+from fastapi_diagnostics.record import Location, Query
 
 _RELOADS: Final = frozenset({"expired", "refresh", "column"})
 _MAX_RELOADS: Final = 20
@@ -20,6 +21,7 @@ class Sealed(NamedTuple):
         mark: The ORM's number right after it.
         engine: Identity of its dialect, of which each engine has one of its own.
         run: The number that the ORM had given to the state whose attribute was loaded.
+        connection: Identity of SQLAlchemy's connection.
     """
 
     query: Query
@@ -28,13 +30,15 @@ class Sealed(NamedTuple):
     engine: int
     task: int
     run: int | None
+    connection: int = 0
 
 
 class Ending(NamedTuple):
-    """A commit or rollback of a session that expires its objects."""
+    """A commit or rollback of a session that expires its objects; `session` is its number."""
 
     moment: float
     sites: tuple[Site, ...]
+    session: int | None = None
 
 
 class Lineage:
@@ -59,6 +63,7 @@ class Lineage:
         self._by_mark = {
             entry.mark: (entry.query.index, entry.query.kind, entry.run) for entry in sealed
         } | {raw.mark: (raw.number, raw.facts[0], raw.run) for raw in raws}
+        self._raws = raws
         self._marks = sorted([*self._by_mark, *dropped_marks])
 
     def loader(self, run: int | None) -> int | None:
@@ -80,3 +85,23 @@ class Lineage:
                 return None if kind == "core" else number
             run = before
         return None
+
+    @cached_property
+    def _moments(self) -> dict[int, float]:
+        sealed = {entry.query.index: entry.moment for entry in self.sealed}
+        return sealed | {raw.number: raw.started for raw in self._raws}
+
+    def expiry(self, raw: Raw) -> Location | None:
+        """Find the commit or rollback after which an object had to be loaded again."""
+        loader = self.loader(raw.run)
+        loaded = 0.0 if loader is None else self._moments[loader]
+        ending = next(
+            (
+                ending
+                for ending in reversed(self.endings)
+                if loaded <= ending.moment < raw.started and ending.session == raw.session
+            ),
+            None,
+        )
+        places = frames(ending.sites) if ending is not None else ()
+        return places[0].location if places else None

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fastapi_diagnostics.callsite import caller_sites
 from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.collectors.sqlalchemy import reads
 from fastapi_diagnostics.collectors.sqlalchemy.failures import MAX_FAILURES, noted_failure
 from fastapi_diagnostics.collectors.sqlalchemy.lineage import Ending
 from fastapi_diagnostics.collectors.sqlalchemy.noting import Note, make_note
@@ -75,6 +76,7 @@ def _listen(hooks: Hooks) -> None:
         event.listen(target, name, listener, **options)
         hooks.on_undo(functools.partial(event.remove, target, name, listener))
     hooks.replace(exc.MissingGreenlet, "__init__", _observed)
+    reads.install(hooks)
 
 
 def _before(
@@ -167,7 +169,7 @@ def _session_ended(session: Any) -> None:
         part = recorder.part("sql", SqlPart)
         if len(part.endings) < MAX_ENDINGS:
             sites, _ = caller_sites(sys._getframe(1), 1)  # noqa: SLF001
-            part.endings.append(Ending(perf_counter(), sites))
+            part.endings.append(Ending(perf_counter(), sites, session.hash_key))
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("sql.session", error)
 

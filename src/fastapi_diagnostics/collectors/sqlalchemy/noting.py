@@ -6,7 +6,16 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any, Final
 
-from fastapi_diagnostics.callsite import caller_sites
+from fastapi_diagnostics.callsite import Site, caller_sites
+from fastapi_diagnostics.collectors.sqlalchemy import reads
+from fastapi_diagnostics.collectors.sqlalchemy.eager import (
+    MAX_LOADS,
+    Load,
+    Noted,
+    joined_in,
+    load_of,
+)
+from fastapi_diagnostics.collectors.sqlalchemy.fetching import counted, sampled
 from fastapi_diagnostics.collectors.sqlalchemy.part import (
     MAX_ALIKE,
     MAX_DROPPED,
@@ -14,7 +23,7 @@ from fastapi_diagnostics.collectors.sqlalchemy.part import (
     MAX_STATEMENT,
     SqlPart,
 )
-from fastapi_diagnostics.collectors.sqlalchemy.private import orm_facts
+from fastapi_diagnostics.collectors.sqlalchemy.private import default_fetch, orm_facts
 from fastapi_diagnostics.collectors.sqlalchemy.values import held
 from fastapi_diagnostics.recorder import Recorder
 
@@ -23,14 +32,15 @@ MAX_STACK: Final = 8
 Note = Callable[..., None]
 
 
-def make_note(run_id: Callable[[], int]) -> Note:
+def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901 - one closure, see below
     """Make the function that the listeners call once per statement.
 
     Args:
         run_id: Numbers the ORM's passes over results.
     """
+    usual = default_fetch()
 
-    def note(  # noqa: PLR0913, PLR0917 - the hot path: no object in between
+    def note(  # noqa: C901, PLR0913, PLR0917 - the hot path: nothing in between
         recorder: Recorder,
         dialect: Any,
         statement: str,
@@ -56,12 +66,31 @@ def make_note(run_id: Callable[[], int]) -> Note:
                 statement = statement[:MAX_STATEMENT]
         part.seen[statement] = alike + 1
         load = context.execution_options.get("_sa_orm_load_options")
-        run = identity = None
+        facts = orm_facts(context.invoked_statement, load)
+        rows = None if cursor is None else _rows(cursor, context)
+        run = identity = path = session = None
+        sites, flush = caller_sites(sys._getframe(2), MAX_STACK)  # noqa: SLF001
         if load is not None:
             state = load._lazy_loaded_from or load._refresh_state  # noqa: SLF001
             if state is not None:
                 run, identity = state.runid, state.key
-        sites, flush = caller_sites(sys._getframe(2), MAX_STACK)  # noqa: SLF001
+                path, session = state.load_path, state.session_id
+            elif facts[0] == "eager":
+                path = context.invoked_statement._compile_options._current_path  # noqa: SLF001
+                _note_eager(part, number, path.path, sites)
+        if facts[0] != "core":
+            joined = joined_in(context.compiled)
+            if joined is not None and error is None:
+                _note_joined(part, number, joined.loads, sites)
+                if joined.keys is not None and _may_count(context, usual):
+                    rows = context.cursor_fetch_strategy = sampled(joined.keys)
+        if (
+            rows is None
+            and cursor is not None
+            and _reads(cursor, context)
+            and _may_count(context, usual)
+        ):
+            rows = context.cursor_fetch_strategy = counted()
         loop = _get_running_loop()
         part.raws.append(
             (
@@ -73,7 +102,7 @@ def make_note(run_id: Callable[[], int]) -> Note:
                 executemany,
                 sites,
                 part.flushes if flush else None,
-                orm_facts(context.invoked_statement, load),
+                facts,
                 context.compiled,
                 run,
                 identity,
@@ -81,13 +110,50 @@ def make_note(run_id: Callable[[], int]) -> Note:
                 dialect,
                 recorder.phase,
                 id(current_task(loop)) if loop is not None else get_ident(),
-                None if cursor is None else _rows(cursor, context),
+                rows,
                 part.transactions,
                 error,
+                path,
+                session,
+                id(context.root_connection),
+                loop is not None and not dialect.is_async,
             )
         )
 
     return note
+
+
+def _note_eager(part: SqlPart, number: int, path: Any, sites: tuple[Site, ...]) -> None:
+    """Note a statement that loads a relationship for all parents at once."""
+    if len(part.eager) < MAX_LOADS and hasattr(path[-1], "direction"):
+        load = load_of(path)
+        part.eager.append(Noted(number, reads.stamp(), load, "selectin", sites))
+
+
+def _note_joined(
+    part: SqlPart, number: int, loads: tuple[Load, ...], sites: tuple[Site, ...]
+) -> None:
+    if len(part.eager) < MAX_LOADS:
+        moment = reads.stamp()
+        part.eager += [Noted(number, moment, load, "joined", sites) for load in loads]
+
+
+def _may_count(context: Any, usual: Any) -> bool:
+    """Leave results alone that are streamed, or that somebody else fetches in a way of his own."""
+    options = context.execution_options
+    return (
+        context.cursor_fetch_strategy is usual
+        and not context._is_server_side  # noqa: SLF001
+        and "stream_results" not in options
+        and "yield_per" not in options
+    )
+
+
+def _reads(cursor: Any, context: Any) -> bool:
+    """Tell a result with rows; what RETURNING brings is fetched in other ways."""
+    return cursor.description is not None and not (
+        context.isinsert or context.isupdate or context.isdelete
+    )
 
 
 def _rows(cursor: Any, context: Any) -> int | None:

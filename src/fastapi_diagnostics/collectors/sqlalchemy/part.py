@@ -7,11 +7,13 @@ from typing import Any, Final
 import msgspec
 
 from fastapi_diagnostics.callsite import Site
+from fastapi_diagnostics.collectors.sqlalchemy.eager import Noted, sealed_load, sealed_rows
 from fastapi_diagnostics.collectors.sqlalchemy.failures import Failure, sealed_failure
+from fastapi_diagnostics.collectors.sqlalchemy.fetching import Sampling
 from fastapi_diagnostics.collectors.sqlalchemy.lineage import Ending, Lineage, Sealed
 from fastapi_diagnostics.collectors.sqlalchemy.normalise import normalise
 from fastapi_diagnostics.collectors.sqlalchemy.sealing import Raw, sealed_query, stack_of
-from fastapi_diagnostics.record import Frame
+from fastapi_diagnostics.record import Frame, JoinedRows
 from fastapi_diagnostics.recorder import Recorder
 
 MAX_KEPT: Final = 1000
@@ -35,11 +37,13 @@ class SqlPart:
         seen: How often each kept text ran, as it was handed to the driver.
         normal: The same for normalised texts; known once sealed.
         shown: How often the values of each normalised text were shown.
-        engines: Numbers of engines, by the identity of their dialect; likewise `tasks`.
+        engines: Numbers of engines, by the identity of their dialect; likewise `tasks` and
+            `connections`.
         moved: Whether statements of another record came in, and have to be numbered anew.
         dropped_marks: The ORM's numbers after the statements that were not kept: an object that
             one of them loaded must not be taken for another one's.
         transactions: Commits and rollbacks so far.
+        eager: What was loaded along with its parents; holds no object of the application.
     """
 
     def __init__(self) -> None:
@@ -53,12 +57,15 @@ class SqlPart:
         self.shown: dict[str, int] = {}
         self.engines: dict[int, int] = {}
         self.tasks: dict[int, int] = {}
+        self.connections: dict[int, int] = {}
         self.moved = False
         self.raws: list[tuple[Any, ...]] = []
         self.sealed: list[Sealed] = []
         self.endings: list[Ending] = []
         self.failures: list[Failure] = []
         self.dropped_marks = array("q")
+        self.eager: list[Noted] = []
+        self.joined_rows: list[JoinedRows] = []
 
     def seal(self, recorder: Recorder) -> dict[str, Any]:
         """Turn references into redacted values; what was sealed before stays as it was."""
@@ -77,6 +84,11 @@ class SqlPart:
             fields["lazy_failures"] = tuple(
                 sealed_failure(failure, lineage, recorder) for failure in self.failures
             )
+        if self.eager:
+            by_index = {entry.query.index: entry.query for entry in self.sealed}
+            fields["eager_loads"] = tuple(sealed_load(noted, by_index) for noted in self.eager)
+        if self.joined_rows:
+            fields["joined_rows"] = tuple(self.joined_rows)
         if self.count > self.kept:
             fields["truncated"] = ("queries",)
         return fields
@@ -86,12 +98,17 @@ class SqlPart:
         room = max(0, MAX_KEPT - self.kept)
         self.sealed += (shifted(entry, self) for entry in other.sealed[:room])
         self.kept = min(MAX_KEPT, self.kept + other.kept)
+        moved = self.count
         self.count += other.count
         self.flushes += other.flushes
         self.transactions += other.transactions
         self.endings += other.endings
         self.failures += other.failures
         self.dropped_marks += other.dropped_marks
+        self.eager += (noted._replace(number=noted.number + moved) for noted in other.eager)
+        self.joined_rows += (
+            msgspec.structs.replace(rows, query=rows.query + moved) for rows in other.joined_rows
+        )
         self.moved = True
 
     def _seal(self, raws: list[Raw], lineage: Lineage, recorder: Recorder) -> None:
@@ -109,14 +126,20 @@ class SqlPart:
                 normal,
                 recorder,
                 location=stack[0].location if stack else None,
-                stack=stack if self.normal[normal.sql] > 1 else (),
+                stack=stack if self.normal[normal.sql] > 1 or raw.facts[0] == "lazy" else (),
                 mode=recorder.values if shown < MAX_SHOWN else "none",
                 engine=self.engines.setdefault(id(raw.dialect), len(self.engines)),
                 task=self.tasks.setdefault(raw.task, len(self.tasks)),
+                connection=self.connections.setdefault(raw.connection, len(self.connections)),
                 parent=lineage.loader(raw.run),
+                expired_at=lineage.expiry(raw) if raw.facts[0] == "expired" else None,
             )
-            entry = Sealed(query, raw.started, raw.mark, id(raw.dialect), raw.task, raw.run)
-            self.sealed.append(entry)
+            if raw.rows.__class__ is not int and isinstance(raw.rows, Sampling):
+                self.joined_rows.append(sealed_rows(raw.number, raw.rows))
+            engine = id(raw.dialect)
+            self.sealed.append(
+                Sealed(query, raw.started, raw.mark, engine, raw.task, raw.run, raw.connection)
+            )
         self.sealed.sort(key=lambda entry: entry.query.index)
 
     def _numbered(self, entry: Sealed, recorder: Recorder) -> Sealed:
@@ -126,6 +149,7 @@ class SqlPart:
             started_ms=recorder.ms(entry.moment),
             engine=self.engines.setdefault(entry.engine, len(self.engines)),
             task=self.tasks.setdefault(entry.task, len(self.tasks)),
+            connection=self.connections.setdefault(entry.connection, len(self.connections)),
         )
         return entry._replace(query=query)
 

@@ -4,7 +4,7 @@ Nothing is imported here: SQLAlchemy is looked up once the application has impor
 """
 
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def misfit() -> str:
@@ -13,7 +13,8 @@ def misfit() -> str:
     Returns:
         What is missing, as a sentence without a full stop; empty when all is well.
     """
-    from sqlalchemy.orm import context, loading  # noqa: PLC0415 - not before the application
+    from sqlalchemy.engine import base, cursor, default  # noqa: PLC0415 - not before the application
+    from sqlalchemy.orm import context, loading  # noqa: PLC0415
     from sqlalchemy.orm.mapper import Mapper  # noqa: PLC0415
     from sqlalchemy.orm.state import InstanceState  # noqa: PLC0415
     from sqlalchemy.sql.base import Executable  # noqa: PLC0415
@@ -26,9 +27,12 @@ def misfit() -> str:
         (loading, ("_new_runid",)),
         (load, ("_lazy_loaded_from", "_refresh_state", "_is_user_refresh")),
         (compiling, ("_for_refresh_state", "_current_path", "_only_load_props")),
-        (InstanceState, ("runid", "key", "expired", "expired_attributes")),
+        (InstanceState, ("runid", "key", "expired", "expired_attributes", "load_path")),
         (Mapper, ("_get_clause", "_primary_key_propkeys")),
         (Executable, ("_propagate_attrs",)),
+        (cursor, ("_DEFAULT_FETCH", "CursorFetchStrategy")),
+        (default.DefaultExecutionContext, ("cursor_fetch_strategy", "_is_server_side")),
+        (base.Connection, ("_is_autocommit_isolation",)),
     )
     missing = (name for owner, names in places for name in names if not hasattr(owner, name))
     first = next(missing, "")
@@ -51,6 +55,81 @@ def reading_code() -> CodeType:
     from sqlalchemy.orm.attributes import InstrumentedAttribute  # noqa: PLC0415
 
     return InstrumentedAttribute.__get__.__code__
+
+
+class JoinedParts(NamedTuple):
+    """What a compiled statement of the ORM joins on its own behalf.
+
+    Attributes:
+        paths: Mappers and relationships in turns; one path for each relationship.
+        lead: Positions in a row of the primary key of the class that was selected; empty if they
+            cannot be told.
+        collections: Name of each collection and positions of its primary key; empty unless two of
+            them do not contain one another.
+    """
+
+    paths: tuple[tuple[Any, ...], ...]
+    lead: tuple[int, ...]
+    collections: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def joined_parts(compiled: Any) -> JoinedParts:
+    """Read what ``joinedload`` added; ``contains_eager`` marks its paths by another name."""
+    state = compiled.compile_state
+    noted: dict[Any, Any] = getattr(state, "attributes", None) or {}
+    before = getattr(getattr(state, "current_path", None), "path", ())
+    adapters = {key[1]: noted[key] for key in noted if key[0] == "eager_row_processor"}
+    many = {path: adapters[path] for path in adapters if path[-1].uselist}
+    paths = tuple((*before, *path) for path in adapters)
+    if not any(_apart(one, other) for one in many for other in many):
+        return JoinedParts(paths, (), ())
+    places = _key_places(compiled)
+    tables = {id(adapter.selectable): path for path, adapter in many.items()}
+    collections = tuple(
+        (f"{tables[table][-1].parent.class_.__name__}.{tables[table][-1].key}", where)
+        for table, where in places.items()
+        if table in tables
+    )
+    joined = {id(adapter.selectable) for adapter in adapters.values()}
+    lead = next((where for table, where in places.items() if table not in joined), ())
+    if len(collections) < len(many):
+        return JoinedParts(paths, (), ())
+    return JoinedParts(paths, lead, collections)
+
+
+def _apart(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    return one[: len(other)] != other and other[: len(one)] != one
+
+
+def _key_places(compiled: Any) -> dict[int, tuple[int, ...]]:
+    """Find the primary keys among the columns of a result, by the identity of their table."""
+    places: dict[int, tuple[int, ...]] = {}
+    for position, column in enumerate(compiled._result_columns):  # noqa: SLF001
+        for found in column.objects:
+            if getattr(found, "primary_key", False) is True and hasattr(found, "table"):
+                table = id(found.table)
+                places[table] = (*places.get(table, ()), position)
+                break
+    return places
+
+
+def default_fetch() -> Any:
+    """Give the way of fetching rows that SQLAlchemy uses unless it has a reason not to."""
+    from sqlalchemy.engine import cursor  # noqa: PLC0415
+
+    return cursor._DEFAULT_FETCH  # noqa: SLF001
+
+
+def is_autocommit(conn: Any) -> bool:
+    """Tell whether each statement of a connection is a transaction of its own."""
+    found: bool = conn._is_autocommit_isolation()  # noqa: SLF001
+    return found
+
+
+def capacity(pool: Any) -> int | None:
+    """Give how many connections a pool may have; `None` for a pool without a limit."""
+    overflow = getattr(pool, "_max_overflow", -1)
+    return None if overflow < 0 else pool.size() + overflow
 
 
 def state_of(instance: Any) -> Any:
@@ -99,6 +178,21 @@ def _refresh_facts(load: Any, options: Any) -> tuple[str, str | None, bool]:
     if not keys or mapper._primary_key_propkeys & set(keys):  # noqa: SLF001
         return "expired", name, False
     return "column", f"{name}.{','.join(sorted(keys))}", False
+
+
+def relationship_path(path: Any) -> tuple[str, tuple[str, ...]]:
+    """Name a path of the ORM: the class it begins at, and its relationships.
+
+    Returns:
+        Both empty for a path that begins at an alias: no class of the user's has its attributes.
+    """
+    parts = path.path
+    if not parts or not getattr(parts[0], "is_mapper", False):
+        return "", ()
+    names = (
+        f"{part.parent.class_.__name__}.{part.key}" for part in parts if hasattr(part, "direction")
+    )
+    return parts[0].class_.__name__, tuple(names)
 
 
 def _relationship(path: Any) -> Any:

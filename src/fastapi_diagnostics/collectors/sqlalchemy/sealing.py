@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from fastapi_diagnostics.callsite import Site, frames, resolve
-from fastapi_diagnostics.collectors.sqlalchemy.loops import loop_kind
+from fastapi_diagnostics.collectors.sqlalchemy.fetching import UNKNOWN, Counting
+from fastapi_diagnostics.collectors.sqlalchemy.loops import Loop, innermost_loop
 from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal
+from fastapi_diagnostics.collectors.sqlalchemy.private import relationship_path
 from fastapi_diagnostics.collectors.sqlalchemy.values import described, digest_of
 from fastapi_diagnostics.record import Frame, Location, PhaseName, Query
 from fastapi_diagnostics.recorder import Recorder
@@ -31,20 +33,30 @@ class Raw(NamedTuple):
     dialect: Any
     phase: PhaseName
     task: int
-    rows: int | None
+    rows: Any
     transaction: int
     error: str | None
+    path: Any
+    session: int | None
+    connection: int
+    on_loop: bool
 
 
 def stack_of(sites: tuple[Site, ...]) -> tuple[Frame, ...]:
     """Resolve call sites and tell what kind of loop runs at each."""
-    kinds = {resolve(*site).location: loop_kind(site) for site in reversed(sites)}
-    return tuple(
-        msgspec.structs.replace(frame, loop=kinds.get(frame.location, ""))
-        if frame.in_loop
-        else frame
-        for frame in frames(sites)
-    )
+    loops = {
+        resolve(*site).location: loop
+        for site in reversed(sites)
+        if (loop := innermost_loop(site)) is not None
+    }
+    return tuple(_with_loop(frame, loops.get(frame.location)) for frame in frames(sites))
+
+
+def _with_loop(frame: Frame, loop: Loop | None) -> Frame:
+    if loop is None:
+        return msgspec.structs.replace(frame, in_loop=False) if frame.in_loop else frame
+    column = loop.column if loop.line == frame.location.line else None
+    return Frame(location=frame.location, in_loop=True, loop=loop.kind, loop_column=column)
 
 
 def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
@@ -57,10 +69,15 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
     mode: str,
     engine: int,
     task: int,
+    connection: int,
     parent: int | None,
+    expired_at: Location | None,
 ) -> Query:
     """Make the immutable fact."""
     kind, attribute, collection = raw.facts
+    root, path = ("", ()) if raw.path is None else relationship_path(raw.path)
+    if attribute is not None and root and kind in {"lazy", "eager"} and path[-1:] != (attribute,):
+        path = (*path, attribute)
     names = getattr(raw.compiled, "positiontup", None)
     digest, shown = described(raw.statement, raw.parameters, names, normal.literals, mode)
     return Query(
@@ -87,7 +104,12 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
         engine=engine,
         dialect=raw.dialect.name,
         task=task,
+        connection=connection,
+        on_loop=raw.on_loop,
         transaction=raw.transaction,
+        root=root,
+        path=path,
+        expired_at=expired_at,
     )
 
 
@@ -99,7 +121,10 @@ def _parent_key(identity: Any) -> str | None:
 
 def _rows(raw: Raw, normal: Normal) -> int | None:
     """Drop what drivers answer when they do not know, and SQLite's zero before it has fetched."""
-    rows = raw.rows
+    rows: int | None = raw.rows
+    if rows.__class__ is not int:
+        counted = isinstance(raw.rows, Counting) and raw.rows.count != UNKNOWN
+        return raw.rows.count if counted else None
     if rows is None or not 0 <= rows < 2**48:
         return None
     reads = normal.verb == "SELECT" or " RETURNING " in normal.sql

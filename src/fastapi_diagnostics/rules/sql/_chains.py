@@ -9,7 +9,7 @@ PACE_MS = 100.0
 """A pause this long between two statements is a wait for something else, not a loop over rows:
 database round trips of development take one to ten milliseconds."""
 
-Chain = tuple[Location, ...]
+Chain = tuple[tuple[Location, int | None], ...]
 
 
 def looping(query: Query) -> Frame | None:
@@ -20,22 +20,33 @@ def looping(query: Query) -> Frame | None:
 def chain(query: Query) -> Chain:
     """Give the lines from the statement out to the loop, or all of them without a loop.
 
-    Statements with the same chain came the same way; other callers of a helper have another one.
+    Statements with the same chain came the same way; other callers of a helper have another one,
+    and so has another loop on the same line.
     """
-    lines: list[Location] = []
+    lines: list[tuple[Location, int | None]] = []
     for frame in query.stack:
-        lines.append(frame.location)
+        lines.append((frame.location, frame.loop_column))
         if frame.in_loop:
             break
     if lines:
         return tuple(lines)
-    return (query.location,) if query.location is not None else ()
+    return ((query.location, None),) if query.location is not None else ()
 
 
 def owner(query: Query) -> Location | None:
     """Give the line to show: the one in the loop, else the innermost one."""
     frame = looping(query)
     return frame.location if frame is not None else query.location
+
+
+def loop_mark(query: Query) -> str:
+    """Tell loops on one line apart; empty where the loop begins on a line of its own.
+
+    It becomes part of a finding's cause. The text of the line is part of its fingerprint, so that
+    the column changes only when the fingerprint does anyway.
+    """
+    frame = looping(query)
+    return "" if frame is None or not frame.loop_column else f" (column {frame.loop_column})"
 
 
 def paced(queries: Iterable[Query]) -> bool:

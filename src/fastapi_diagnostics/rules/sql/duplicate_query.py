@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Location, Query, RequestRecord
-from fastapi_diagnostics.rules.sql._chains import looping, paced, place, short, spent_ms
+from fastapi_diagnostics.rules.sql._chains import (
+    loop_mark,
+    looping,
+    owner,
+    paced,
+    place,
+    short,
+    spent_ms,
+)
 
 MIN_REPEATS = 2
 WARN_FROM = 3
@@ -93,7 +101,7 @@ def _finding(record: RequestRecord, queries: list[Query]) -> Finding:
     frame = looping(queries[-1])
     polling = frame is not None and frame.loop == "while"
     first = queries[0]
-    lines = list(dict.fromkeys(query.location for query in queries if query.location))
+    lines = list(dict.fromkeys(line for query in queries if (line := owner(query))))
     return RULE.finding(
         _message(record, queries, lines),
         title=f"The same query with the same values ran {len(queries)} times",
@@ -106,17 +114,22 @@ def _finding(record: RequestRecord, queries: list[Query]) -> Finding:
             "distinct": 1,
             "phase": first.phase,
             "locations": lines[:20],
+            "statement_at": first.location,
+            "call_chain": [frame.location for frame in queries[-1].stack],
             "values": first.values,
             "duration_ms": spent_ms(queries),
             "queries": [query.index for query in queries[:50]],
         },
-        cause=_cause(first),
+        cause=f"{_cause(first)}{loop_mark(queries[-1])}",
     )
 
 
 def _usual_place(queries: list[Query]) -> tuple[Location | None, int]:
-    """Give the line that repeated it most often, the latest of equals, and how often."""
-    counts = Counter(query.location for query in reversed(queries) if query.location)
+    """Give the line that repeated it most often, the latest of equals, and how often.
+
+    Where a loop calls a helper that reads, it is the line in the loop.
+    """
+    counts = Counter(line for query in reversed(queries) if (line := owner(query)))
     if not counts:
         return None, 0
     return counts.most_common(1)[0]
@@ -134,12 +147,18 @@ def _message(record: RequestRecord, queries: list[Query], lines: list[Location])
 
 
 def _fix(queries: list[Query], lines: list[Location]) -> Fix:
-    frame = looping(queries[-1])
+    last = queries[-1]
+    frame = looping(last)
     if len(lines) > 1:
         return Fix(
             summary="Read it once and hand the result on; a dependency that both ask for runs once "
             "per request.",
             location=lines[-1],
+        )
+    if frame is not None and last.location != frame.location:
+        return Fix(
+            summary="Call it once, before the loop, and hand the result on.",
+            location=frame.location,
         )
     if frame is not None:
         return Fix(summary="Run the query once, before the loop.", location=frame.location)

@@ -8,6 +8,7 @@ from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Query, RequestRecord
 from fastapi_diagnostics.rules.sql._chains import (
     chain,
+    loop_mark,
     looping,
     owner,
     paced,
@@ -140,7 +141,8 @@ def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -
             "call_chain": [frame.location for frame in first.stack],
             "queries": [query.index for query in queries[:50]],
         },
-        cause=first.attribute if first.kind == "get" else _after_from(first.sql),
+        cause=(first.attribute or "" if first.kind == "get" else _after_from(first.sql))
+        + loop_mark(first),
     )
 
 

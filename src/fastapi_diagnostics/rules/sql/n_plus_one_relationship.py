@@ -1,13 +1,12 @@
 """SQL101: a relationship is loaded once for each parent, with a query of its own each time."""
 
-from collections import defaultdict
-from collections.abc import Iterator
-
-import msgspec
+from collections.abc import Iterator, Sequence
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
-from fastapi_diagnostics.record import Location, Query, RequestRecord
-from fastapi_diagnostics.rules.sql._chains import Chain, chain, owner, place, spent_ms
+from fastapi_diagnostics.record import Query, RequestRecord
+from fastapi_diagnostics.rules.sql import _loaders
+from fastapi_diagnostics.rules.sql._chains import loop_mark, owner, place, spent_ms
+from fastapi_diagnostics.rules.sql._parents import Loads, indexed, loads_of
 
 MIN_PARENTS = 2
 """Two parents that one query loaded are proof enough: rows in development are few."""
@@ -44,66 +43,19 @@ RULE = Rule(
 )
 
 
-class _Group(msgspec.Struct):
-    """Lazy loads of one relationship that came the same way."""
-
-    attribute: str
-    queries: list[Query]
-    source: Query
-    together: int  # parents that `source` loaded
-
-    @property
-    def parents(self) -> int:
-        return len({query.parent_key for query in self.queries})
-
-    @property
-    def ids(self) -> set[int]:
-        return {query.index for query in self.queries}
-
-
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find relationships that were loaded parent by parent."""
-    by_index = {query.index: query for query in record.queries}
-    groups = list(_groups(record, by_index))
+    by_index = indexed(record)
+    groups = [
+        group for group in loads_of(record, by_index, "lazy") if group.together >= MIN_PARENTS
+    ]
+    inner = {id(group) for group in groups if any(_below(group, other) for other in groups)}
     for group in groups:
-        if not any(_below(group, other) for other in groups):
-            nested = [other for other in groups if _below(other, group)]
-            yield _finding(record, group, nested)
+        if id(group) not in inner:
+            yield _finding(record, group, _all_below(group, groups), by_index)
 
 
-def _groups(record: RequestRecord, by_index: dict[int, Query]) -> Iterator[_Group]:
-    found: dict[tuple[str, int, Chain, object], list[Query]] = defaultdict(list)
-    for query in record.queries:
-        if query.kind != "lazy" or not query.attribute or query.error or query.parent_key is None:
-            continue
-        source = by_index.get(query.parent_query) if query.parent_query is not None else None
-        if source is None:
-            continue
-        lines = chain(query)
-        # Without a line of the user, what was loaded together is what tells loops apart.
-        apart = None if lines else (query.phase, source.location)
-        found[query.attribute, query.engine, lines, apart].append(query)
-    for (attribute, *_), queries in found.items():
-        source, together = _proof(queries, by_index)
-        if together >= MIN_PARENTS:
-            yield _Group(attribute=attribute, queries=queries, source=source, together=together)
-
-
-def _proof(queries: list[Query], by_index: dict[int, Query]) -> tuple[Query, int]:
-    """Find the query that loaded most of the parents, and how many of them."""
-    parents: dict[object, set[str]] = defaultdict(set)
-    sources: dict[object, Query] = {}
-    for query in queries:
-        source = by_index[query.parent_query or 0]
-        # One eager load may come in several statements, 500 parents each.
-        together = (source.sql, source.location) if source.kind == "eager" else source.index
-        sources.setdefault(together, source)
-        parents[together].add(query.parent_key or "")
-    best = max(parents, key=lambda together: len(parents[together]))
-    return sources[best], len(parents[best])
-
-
-def _below(inner: _Group, outer: _Group) -> bool:
+def _below(inner: Loads, outer: Loads) -> bool:
     """Tell whether the parents of *inner* are what *outer* loaded one by one."""
     if inner is outer or inner.attribute == outer.attribute:
         return False
@@ -111,11 +63,28 @@ def _below(inner: _Group, outer: _Group) -> bool:
     return 2 * from_outer > len(inner.queries)
 
 
-def _finding(record: RequestRecord, group: _Group, nested: list[_Group]) -> Finding:
+def _all_below(outer: Loads, groups: Sequence[Loads]) -> list[Loads]:
+    """Give what hangs below a group, level by level."""
+    found: list[Loads] = []
+    level = [outer]
+    while level:
+        level = [
+            group
+            for group in groups
+            if group is not outer
+            and not any(group is known for known in found)
+            and any(_below(group, above) for above in level)
+        ]
+        found += level
+    return found
+
+
+def _finding(
+    record: RequestRecord, group: Loads, nested: list[Loads], by_index: dict[int, Query]
+) -> Finding:
     first = group.queries[0]
     source = group.source
     field = group.attribute.partition(".")[2] if _serialising(first) else None
-    location = owner(first) or source.location or record.endpoint
     evidence = {
         "attribute": group.attribute,
         "count": len(group.queries),
@@ -127,6 +96,7 @@ def _finding(record: RequestRecord, group: _Group, nested: list[_Group]) -> Find
         "chain": [group.attribute, *(other.attribute for other in nested)],
         "chain_count": len(group.queries) + sum(len(other.queries) for other in nested),
         "duration_ms": spent_ms(group.queries),
+        "call_chain": [frame.location for frame in first.stack],
         "queries": [query.index for query in group.queries[:50]],
     }
     if first.location is None:
@@ -135,11 +105,11 @@ def _finding(record: RequestRecord, group: _Group, nested: list[_Group]) -> Find
         )
     return RULE.finding(
         _message(record, group, nested, field),
-        title=f"{group.attribute} is loaded with one query per {_owner(group.attribute)} (N+1)",
-        location=location,
-        fix=_fix(group, nested),
+        title=f"{group.attribute} is loaded with one query per {group.entity} (N+1)",
+        location=owner(first) or source.location or record.endpoint,
+        fix=_fix(group, nested, by_index),
         evidence=evidence,
-        cause=group.attribute,
+        cause=f"{group.attribute}{loop_mark(first)}",
     )
 
 
@@ -147,9 +117,9 @@ def _serialising(query: Query) -> bool:
     return query.location is None and query.phase == "serialisation"
 
 
-def _message(record: RequestRecord, group: _Group, nested: list[_Group], field: str | None) -> str:
+def _message(record: RequestRecord, group: Loads, nested: list[Loads], field: str | None) -> str:
     first, source = group.queries[0], group.source
-    count, entity = len(group.queries), _owner(group.attribute)
+    count, entity = len(group.queries), group.entity
     truncated = "at least " if "queries" in record.truncated else ""
     text = (
         f"{group.attribute} was loaded {truncated}{count} times, with a query for each of "
@@ -168,7 +138,7 @@ def _message(record: RequestRecord, group: _Group, nested: list[_Group], field: 
     return f"{text}; one query at {place(source.location)} had loaded {loaded}.{_also(nested)}"
 
 
-def _also(nested: list[_Group]) -> str:
+def _also(nested: list[Loads]) -> str:
     if not nested:
         return ""
     names = ", ".join(f"{group.attribute} ({len(group.queries)} times)" for group in nested)
@@ -181,32 +151,40 @@ def _response(record: RequestRecord) -> str:
     return f"the response of {endpoint}{model}"
 
 
-def _owner(attribute: str) -> str:
-    return attribute.partition(".")[0]
-
-
-def _fix(group: _Group, nested: list[_Group]) -> Fix:
-    source = group.source
-    options = _loader(group)
-    for other in nested:
-        if _owner(other.attribute) != _owner(group.attribute):
-            options += f".{_loader(other)}"
-    if source.kind == "eager" and source.attribute:
-        name = "selectinload" if source.collection else "joinedload"
-        options = f"{name}({source.attribute}).{options}"
-        summary = f"Load {group.attribute} along with {source.attribute}."
-        code = f".options({options})"
-    elif source.kind == "get":
-        summary = f"Load {group.attribute} together with the {_owner(group.attribute)}."
-        code = f"options=[{options}]"
+def _fix(group: Loads, nested: list[Loads], by_index: dict[int, Query]) -> Fix:
+    load = group.queries[0]
+    root, way = _loaders.root_of(group.source, by_index)
+    steps = _loaders.prefix(load, root, way)
+    if _recurses(group):
+        # One option for all levels takes the place of those that lead down to it.
+        steps = [step for step in steps if group.attribute not in step]
+    option = ".".join([*steps, _tree(group, nested, root)])
+    if root.kind == "eager" and root.attribute:
+        summary = f"Load {group.attribute} along with {root.attribute}."
+    elif way:
+        summary = f"Load {group.attribute} in the query that everything above it comes from."
+    elif root.kind == "get":
+        summary = f"Load {group.attribute} together with the {group.entity}."
     else:
         summary = f"Load {group.attribute} for all parents in the query that fetches them."
-        same = source.attribute == _owner(group.attribute) and source.kind == "query"
-        code = f"select({source.attribute}).options({options})" if same else f".options({options})"
-    where: Location | None = source.location
-    return Fix(summary=summary, code=code, location=where, mechanical=where is not None)
+    return _loaders.fix(summary, option, load, root)
 
 
-def _loader(group: _Group) -> str:
-    many = group.queries[0].collection
-    return f"{'selectinload' if many else 'joinedload'}({group.attribute})"
+def _tree(group: Loads, below: Sequence[Loads], root: Query) -> str:
+    """Write the option of a group and of what hangs below it: a chain, or several branches."""
+    option = _loaders.loader(group.attribute, collection=group.queries[0].collection, source=root)
+    if _recurses(group) and option.startswith("selectinload"):
+        option = f"selectinload({group.attribute}, recursion_depth=-1)"
+    children = [other for other in below if _below(other, group)]
+    rest = [other for other in below if not any(other is child for child in children)]
+    branches = list(dict.fromkeys(_tree(child, rest, root) for child in children))
+    if not branches:
+        return option
+    if len(branches) == 1:
+        return f"{option}.{branches[0]}"
+    return f"{option}.options({', '.join(branches)})"
+
+
+def _recurses(group: Loads) -> bool:
+    ids = group.ids
+    return any(query.parent_query in ids for query in group.queries)

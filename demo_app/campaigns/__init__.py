@@ -1,0 +1,1 @@
+"""Campaigns of the shop: their channels, vouchers and clicks."""

@@ -1,0 +1,146 @@
+"""What was loaded along with its parents: noted with the statement, judged when all was read."""
+
+from typing import Any, Final, NamedTuple
+
+from fastapi_diagnostics.callsite import Site
+from fastapi_diagnostics.collectors.sqlalchemy import reads
+from fastapi_diagnostics.collectors.sqlalchemy.fetching import Keys, Sampling
+from fastapi_diagnostics.collectors.sqlalchemy.private import joined_parts
+from fastapi_diagnostics.record import EagerLoad, JoinedCollection, JoinedRows, Query
+
+MAX_LOADS: Final = 300
+_MAPPED: Final = frozenset({"joined", False, "selectin", "subquery"})
+_UNKNOWN: Final = object()
+
+
+class Load(NamedTuple):
+    """One relationship of an eager load; plain values only, so that a part may keep it.
+
+    Attributes:
+        attributes: What `reads.watch` gave.
+        opaque: Whether a method of the parents' class looks into ``__dict__``.
+    """
+
+    attribute: str
+    path: tuple[str, ...]
+    root: str
+    mapped: bool
+    collection: bool
+    attributes: tuple[int, ...]
+    opaque: bool
+
+
+class Joined(NamedTuple):
+    """What a compiled statement joins; kept on it, so that it is found out once.
+
+    Attributes:
+        loads: In the order of their paths.
+        keys: Where to look for multiplied rows; `None` where nothing multiplies.
+        watching: Which installation of ours watches the reads.
+    """
+
+    loads: tuple[Load, ...]
+    keys: Keys | None
+    watching: object
+
+
+class Noted(NamedTuple):
+    """An eager load of one statement; `stamp` tells reads before it from those after."""
+
+    number: int
+    stamp: int
+    load: Load
+    how: str
+    sites: tuple[Site, ...]
+
+
+def joined_in(compiled: Any) -> Joined | None:
+    """Tell what a statement of the ORM joins; `None` if nothing."""
+    try:
+        joined: Joined | None = compiled._fd_joined  # noqa: SLF001 - ours, see below
+    except AttributeError:
+        joined = _UNKNOWN  # type: ignore[assignment]
+    if joined is None:
+        return None
+    if joined is _UNKNOWN or joined.watching is not reads.watching():
+        joined = compiled._fd_joined = _joined(compiled)  # noqa: SLF001
+    return joined
+
+
+def _joined(compiled: Any) -> Joined | None:
+    parts = joined_parts(compiled)
+    if not parts.paths:
+        return None
+    loads = tuple(load_of(path) for path in parts.paths)
+    keys = Keys(parts.lead, parts.collections) if parts.lead and parts.collections else None
+    return Joined(loads, keys, reads.watching())
+
+
+def load_of(path: tuple[Any, ...]) -> Load:
+    """Describe the relationship at the end of a path, and watch it."""
+    relationship = path[-1]
+    steps = [part for part in path if hasattr(part, "direction")]
+    return Load(
+        attribute=_name(relationship),
+        path=tuple(_name(step) for step in steps),
+        root=path[0].class_.__name__ if getattr(path[0], "is_mapper", False) else "",
+        mapped=relationship.lazy in _MAPPED,
+        collection=bool(relationship.uselist),
+        attributes=reads.watch(relationship),
+        opaque=reads.class_looks_inside(relationship.parent.class_),
+    )
+
+
+def _name(relationship: Any) -> str:
+    return f"{relationship.parent.class_.__name__}.{relationship.key}"
+
+
+def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
+    """Tell whether it was read by now."""
+    load = noted.load
+    opaque = load.opaque or any(reads.looks_inside(code) for code, _ in noted.sites)
+    read = reads.read_since(noted.stamp, load.attributes)
+    return EagerLoad(
+        attribute=load.attribute,
+        path=load.path if load.root else (),
+        query=noted.number,
+        source=_source(noted, queries),
+        how="joined" if noted.how == "joined" else "selectin",
+        mapped=load.mapped,
+        collection=load.collection,
+        read=None if opaque and not read else read,
+    )
+
+
+def _source(noted: Noted, queries: dict[int, Query]) -> int | None:
+    """Find the query that takes the option: its own, or the last one before of that class."""
+    own = queries.get(noted.number)
+    if own is None or own.kind == "lazy":
+        return None if own is None else own.parent_query
+    if noted.how == "joined" and own.kind != "eager":
+        return own.index
+    before = [
+        query
+        for number in range(noted.number - 1, max(-1, noted.number - 50), -1)
+        if (query := queries.get(number)) is not None
+        and query.task == own.task
+        and query.verb == "SELECT"
+        and query.kind != "eager"
+    ]
+    same = (query.index for query in before if query.attribute == noted.load.root)
+    return next(same, before[0].index if before else None)
+
+
+def sealed_rows(number: int, strategy: Sampling) -> JoinedRows:
+    """Give the counts of a statement that joined several collections."""
+    lead, *others = (len(found - {None}) for found in strategy.found)
+    names = (name for name, _ in strategy.keys.collections)
+    return JoinedRows(
+        query=number,
+        rows=strategy.sampled,
+        parents=lead,
+        collections=tuple(
+            JoinedCollection(attribute=name, distinct=distinct)
+            for name, distinct in zip(names, others, strict=True)
+        ),
+    )

@@ -1,0 +1,89 @@
+"""Relationships that are watched: only eager ones, put back afterwards, queries none the slower."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import encoders
+from sqlalchemy import select
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import InstrumentedAttribute, joinedload, selectinload
+
+from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import sqlalchemy as collector
+from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.faults import FAULTS
+from tests.rules.sql.shop import Author, recorded, sync_engine
+
+
+@pytest.fixture(autouse=True)
+def hooks() -> Iterator[Hooks]:
+    USER_CODE.add_root(Path(__file__).parent)
+    FAULTS.clear()
+    hooks = Hooks()
+    collector.install(hooks)
+    yield hooks
+    hooks.undo()
+    USER_CODE.reset()
+    assert FAULTS.all() == ()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with sync_engine() as engine:
+        yield engine
+
+
+def test_only_eager_relationships_are_watched_and_all_are_put_back(engine, hooks):
+    option = selectinload(Author.notes)
+    recorded(engine, lambda s: s.scalars(select(Author).options(option)).all())
+
+    watched = type(vars(Author)["notes"])
+    left_alone = type(vars(Author)["name"])
+    hooks.undo()
+
+    assert watched is not InstrumentedAttribute
+    assert left_alone is InstrumentedAttribute
+    assert type(vars(Author)["notes"]) is InstrumentedAttribute
+
+
+def test_queries_with_a_watched_relationship_are_still_compiled_once(engine):
+    def use(s):
+        s.scalars(select(Author).options(selectinload(Author.notes))).all()
+        for _ in range(2):
+            s.scalars(select(Author).join(Author.notes)).all()
+            s.scalars(select(Author).where(Author.notes.any())).all()
+
+    def compiled_anew(s):
+        use(s)
+        before = len(engine._compiled_cache)
+        use(s)
+        assert len(engine._compiled_cache) == before
+
+    recorded(engine, compiled_anew)
+
+    assert select(Author).join(Author.notes)._generate_cache_key() is not None
+
+
+def test_what_was_compiled_before_is_watched_again_after_a_new_installation(engine, hooks) -> None:
+    query = select(Author).options(joinedload(Author.notes))
+
+    def unread(s):
+        s.scalars(query).unique().all()
+
+    def read(s):
+        [len(author.notes) for author in s.scalars(query).unique()]
+
+    recorded(engine, unread)
+    hooks.undo()
+    collector.install(hooks)
+
+    (load,) = recorded(engine, read).record.eager_loads
+
+    assert load.read is True
+
+
+def test_the_encoder_is_left_as_it_was(hooks) -> None:
+    assert "vars" in vars(encoders)
+    hooks.undo()
+    assert "vars" not in vars(encoders)
