@@ -5,7 +5,7 @@
     python make.py check          lint, types, import contracts, generated pages
     python make.py versions       the tests of the collectors on FastAPI 0.115, 0.128 and current
     python make.py transparency   FastAPI's and Starlette's own test suites with us around every app
-    python make.py corpus         the labelled corpus (not there yet)
+    python make.py corpus         a labelled corpus: http or loop (sql is not there yet)
     python make.py benchmark      what we cost, with and without us in turns
 
 Each command makes its own virtual environment at the first run and needs nothing but Python.
@@ -100,12 +100,13 @@ def transparency(arguments: list[str]) -> int:
 
 
 def corpus(arguments: list[str]) -> int:
-    """Run the labelled corpus of a family on a database."""
-    family, database = [*arguments, "sql", "sqlite"][:2]
-    if not (ROOT / "tests" / "corpus" / family).is_dir():
-        print(f"There is no corpus for {family!r} on {database!r} yet.")
+    """Run the labelled corpus of a family; that of the database takes the database's name."""
+    family, *database = arguments or ["http"]
+    if not (ROOT / "tests" / "corpus" / family / "__main__.py").is_file():
+        print(f"There is no corpus for {family!r} yet; there are http and loop.")
         return 2
-    return run(environment(), "-m", f"tests.corpus.{family}", "--db", database)
+    options = ["--db", *database] if database else []
+    return run(environment(), "-m", f"tests.corpus.{family}", *options)
 
 
 def benchmark(arguments: list[str]) -> int:
