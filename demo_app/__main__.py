@@ -103,6 +103,7 @@ def _show(client: httpx.Client) -> None:
     from demo_app.traffic import drive
 
     client.post("/_diagnostics/api/clear", headers={"X-Diagnostics-Action": "1"})
+    client.get("/_diagnostics/application")  # looks at the shop itself again
     with _quiet_server():
         sent = len(list(drive(client)))
     print(f"The bookshop had {sent} requests, good and bad. See what was found in them:")

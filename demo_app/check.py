@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from demo_app.pairs import CLEAN, PAIRS, Call, Pair, marked_line
+from demo_app.pairs import AUDITS, CLEAN, PAIRS, Audit, Call, Pair, marked_line
 from demo_app.traffic import Outcome, send
 
 _API = "/_diagnostics/api"
@@ -42,7 +42,35 @@ def judge(client: httpx.Client, outcomes: Sequence[Outcome]) -> list[Verdict]:
         Verdict(f"clean   {call} ({call.status})", list(dict.fromkeys(_wrong_in_clean(call, seen))))
         for call in CLEAN
     ]
-    return [*pairs, *clean]
+    standing = _standing(client)
+    audits = [
+        Verdict(f"{audit.rule:<8}{audit.name}", list(_wrong_in_audit(audit, standing)))
+        for audit in AUDITS
+    ]
+    return [*pairs, *audits, *clean]
+
+
+def _standing(client: httpx.Client) -> list[dict[str, Any]]:
+    """Give what was found in the application itself, by the rules of the audits."""
+    found: list[dict[str, Any]] = []
+    for rule in dict.fromkeys(audit.rule for audit in AUDITS):
+        answer = client.get(f"{_API}/findings", params={"rule": rule, "limit": 500})
+        found += answer.raise_for_status().json()["findings"]
+    return found
+
+
+def _wrong_in_audit(audit: Audit, standing: list[dict[str, Any]]) -> Iterator[str]:
+    file, line = marked_line(audit)
+    places = [_place(finding) for finding in standing if finding["rule"] == audit.rule]
+    expected = {"{}:{}".format(*marked_line(one)) for one in AUDITS if one.rule == audit.rule}
+    if f"{file}:{line}" not in places:
+        yield f"{audit.rule} expected at {file}:{line}, found at {', '.join(places) or 'no line'}"
+    for place in places:
+        if place not in expected:
+            yield f"{audit.rule} found at {place}, where nothing is wrong"
+    for finding in standing:
+        if _place(finding).startswith(f"{audit.mended}:"):
+            yield f"{audit.mended} is mended, but reported was {_short(finding)}"
 
 
 def _of_pair(client: httpx.Client, pair: Pair, seen: list[Seen]) -> Verdict:

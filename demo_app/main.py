@@ -13,12 +13,20 @@ from demo_app.books.router import v1 as books_v1
 from demo_app.books.router import v2 as books_v2
 from demo_app.campaigns.router import v1 as campaigns_v1
 from demo_app.campaigns.router import v2 as campaigns_v2
+from demo_app.circles.members import v1 as members_v1
+from demo_app.circles.members_v2 import v2 as members_v2
+from demo_app.circles.router import v1 as circles_v1
+from demo_app.circles.router_v2 import v2 as circles_v2
 from demo_app.database import dispose_engines
 from demo_app.dispatch.router import v1 as dispatch_v1
 from demo_app.dispatch.router import v2 as dispatch_v2
 from demo_app.errors import AppException, handle_app_exception
+from demo_app.gifts.router import v1 as gifts_v1
+from demo_app.gifts.router import v2 as gifts_v2
+from demo_app.gifts.sessions import till_engine
 from demo_app.orders.router import v1 as orders_v1
 from demo_app.orders.router import v2 as orders_v2
+from demo_app.partners.app import partners, partners_v2
 from demo_app.reports.router import v1 as reports_v1
 from demo_app.reports.router import v2 as reports_v2
 from demo_app.seed import seed
@@ -43,6 +51,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     gc.freeze()  # what is loaded by now stays; without it a collection stops the shop for 70 ms
     yield
     gc.unfreeze()
+    await till_engine.dispose()
     await dispose_engines()
 
 
@@ -60,3 +69,9 @@ for router in (authors_v2, books_v2, dispatch_v2, orders_v2, users_v2, reports_v
     app.include_router(router)
 app.include_router(campaigns_v1)
 app.include_router(campaigns_v2)
+app.include_router(gifts_v1)
+app.include_router(gifts_v2)
+for router in (circles_v1, circles_v2, members_v1, members_v2):
+    app.include_router(router)
+app.mount("/partners", partners)
+app.mount("/v2/partners", partners_v2)

@@ -49,7 +49,26 @@ class Pair:
     marker: str
 
 
-def marked_line(pair: Pair) -> tuple[str, int]:
+@dataclass(frozen=True)
+class Audit:
+    """A defect that is found before anybody calls, and its cure in a file beside.
+
+    Attributes:
+        rule: The code of the rule that finds it.
+        name: Tells the audits of one rule apart.
+        file: Where the guilty line stands, relative to the project root.
+        mended: The file of the twin, in which nothing is found.
+        marker: What stands behind `# defect:` on that line.
+    """
+
+    rule: str
+    name: str
+    file: str
+    mended: str
+    marker: str
+
+
+def marked_line(pair: Pair | Audit) -> tuple[str, int]:
     """Find the file (relative to the project root) and the line of a pair's defect.
 
     Raises:
@@ -109,6 +128,17 @@ def _warehouse(rule: str, name: str, path: str) -> Pair:
     )
 
 
+def _gift(rule: str, name: str, defect: Call, file: str = "service", **mended: Any) -> Pair:
+    twin = replace(defect, path=f"/v2{defect.path}", **mended)
+    return _pair(rule, name, f"gifts/{file}.py", defect=defect, mended=twin)
+
+
+def _audit(rule: str, name: str, module: str) -> Audit:
+    folder = "demo_app/circles"
+    marker = f"{rule} {name}"
+    return Audit(rule, name, f"{folder}/{module}.py", f"{folder}/{module}_v2.py", marker)
+
+
 WAREHOUSE_BLOCKS = (("http", "freight"), ("db", "ledger"), ("regex", "scan"), ("cpu", "forecast"))
 
 PAIRS: tuple[Pair, ...] = (
@@ -158,6 +188,21 @@ PAIRS: tuple[Pair, ...] = (
         "authors/service.py",
         defect=Call("PATCH", "/authors/5", json={"name": "Elif Margin"}, status=500),
         mended=Call("PATCH", "/v2/authors/5", json={"name": "Elif Marginalia"}),
+    ),
+    _gift("SQL202", "read-after-close", Call("GET", "/gifts/favourites/4", status=500), status=200),
+    _gift("SQL203", "gathered", Call("GET", "/gifts/overview")),
+    _gift("SQL301", "second-connection", Call("GET", "/gifts/change/3", status=500), status=200),
+    _gift("SQL302", "engraver", Call("GET", "/gifts/greetings/3")),
+    _gift("SQL303", "nobody-closes", Call("GET", "/gifts/cards"), "sessions"),
+    _gift("SQL304", "thanks-too-late", Call("POST", "/gifts/thanks/3")),
+    _gift("SQL305", "async-endpoint", Call("GET", "/gifts/titles")),
+    _gift("SQL306", "never-committed", Call("POST", "/gifts/BIRTHDAY", status=201)),
+    _gift(
+        "SQL307",
+        "commits-too-late",
+        Call("POST", "/gifts/NEWYEAR/reservations", status=201),
+        "sessions",
+        status=409,
     ),
     _pair(
         "LOOP101",
@@ -252,6 +297,13 @@ PAIRS: tuple[Pair, ...] = (
         mended=Call("GET", "/v2/window/price/3"),
     ),
     _pair(
+        "APP101",
+        "own-form",
+        "partners/app.py",
+        defect=Call("GET", "/partners/conditions", status=404),
+        mended=Call("GET", "/v2/partners/conditions", status=404),
+    ),
+    _pair(
         "EXC102",
         "failing-handler",
         "window/errors.py",
@@ -265,6 +317,17 @@ PAIRS: tuple[Pair, ...] = (
         defect=Call("GET", "/orders/3/tracking", status=500),
         mended=Call("GET", "/v2/orders/3/tracking", status=404),
     ),
+)
+
+AUDITS: tuple[Audit, ...] = (
+    _audit("APP102", "class-config", "schemas"),
+    _audit("APP102", "validator", "schemas"),
+    _audit("APP102", "dict-call", "router"),
+    _audit("APP103", "no-motto", "schemas"),
+    _audit("APP103", "any-name", "router"),
+    _audit("APP105", "open-delete", "members"),
+    _audit("APP107", "once-more", "router"),
+    _audit("APP108", "meetings-for-everyone", "models"),
 )
 
 CLEAN: tuple[Call, ...] = (

@@ -37,19 +37,25 @@ async def call_v2(db: Db) -> ApiResponse[str]:
 @v1.post("/{order_id}/payment")
 async def payment(order_id: int, db: Db) -> ApiResponse[int]:
     """Wait for the money, with nothing to hold on to the one who waits."""
+    names = await service.carriers(db)
+    on_screen = service.payment_code(order_id)
     asyncio.create_task(service.wait_for_payment(order_id))  # defect: TASK104 weak-reference
-    await service.carriers(db)
-    return ApiResponse(data=len(service.payment_code(order_id)))
+    await service.announce(names)
+    on_paper = service.payment_code(order_id)
+    return ApiResponse(data=len(on_screen) + len(on_paper))
 
 
 @v2.post("/{order_id}/payment")
 async def payment_v2(order_id: int, db: Db) -> ApiResponse[int]:
     """Wait for the money (mended: the task is kept until it is done)."""
+    names = await service.carriers(db)
+    on_screen = service.payment_code(order_id)
     task = asyncio.create_task(service.wait_for_payment(order_id))
     service.running.add(task)
     task.add_done_callback(service.running.discard)
-    await service.carriers(db)
-    return ApiResponse(data=len(service.payment_code(order_id)))
+    await service.announce(names)
+    on_paper = service.payment_code(order_id)
+    return ApiResponse(data=len(on_screen) + len(on_paper))
 
 
 @v1.post("/{order_id}/remind")

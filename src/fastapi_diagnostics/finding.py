@@ -6,11 +6,22 @@ import msgspec
 
 from fastapi_diagnostics.record import Location
 
-__all__ = ["Confidence", "Family", "Finding", "Fix", "Group", "Location", "Rule", "Severity"]
+__all__ = [
+    "Confidence",
+    "Family",
+    "Finding",
+    "Fix",
+    "Group",
+    "Location",
+    "Rule",
+    "Severity",
+    "Subject",
+]
 
 Severity = Literal["error", "warning", "info"]
 Confidence = Literal["proven", "likely"]
 Family = Literal["sql", "loop", "tasks", "requests", "responses", "app"]
+Subject = Literal["request", "application"]
 FindingState = Literal["open", "resolved", "ignored"]
 
 
@@ -82,6 +93,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         severity: The usual one; a finding may lower it.
         supersedes: Codes of rules whose finding about the same fact this one replaces.
         selected: Whether it runs unless it is asked for by name.
+        subjects: What its `check` judges: a `RequestRecord`, an `AppRecord`, or either.
     """
 
     code: str
@@ -96,6 +108,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[str, ...]
     supersedes: tuple[str, ...] = ()
     selected: bool = True
+    subjects: tuple[Subject, ...] = ("request",)
 
     def finding(
         self,

@@ -44,7 +44,7 @@ class Runtime(Protocol):
         """Be told that a response is about to start: from now on a client may go on."""
         ...
 
-    def starting(self) -> None:
+    def starting(self, app: object) -> None:
         """Be told that the application is about to start, in the task of its lifespan."""
         ...
 
@@ -112,7 +112,7 @@ class RecordingMiddleware:
             await send(message)
 
         with FAULTS.contained("starting"):
-            runtime.starting()
+            runtime.starting(scope.get("app", self.app))
         await self.app(scope, receive, observed_send)
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from fastapi_diagnostics import source
+from fastapi_diagnostics.app_record import NAME, AppRecord
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.finding import Finding, Rule
+from fastapi_diagnostics.finding import Finding, Rule, Subject
 from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.record import LooseTask, RequestRecord, decode_record
 from fastapi_diagnostics.recorder import RECORD_IDS, Sealed
@@ -43,6 +44,20 @@ class Amendment(msgspec.Struct, frozen=True):
 
     record_id: str | None
     fields: dict[str, Any]
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """An application that is to be looked at without a request.
+
+    Attributes:
+        collect: Called on the worker's thread; `None` if the application is gone.
+        record_id: Of the record of kind ``process`` that its findings are kept with.
+        at: RFC 3339, UTC, microseconds.
+    """
+
+    collect: Callable[[], AppRecord | None]
+    record_id: str
+    at: str
 
 
 class Pipeline:
@@ -90,6 +105,10 @@ class Pipeline:
         key = (record_id, *((name, *(fact.id for fact in fields[name])) for name in sorted(fields)))
         return self._worker.submit(self, key, Amendment(record_id, fields), 1024)
 
+    def audit(self, audit: Audit) -> bool:
+        """Queue a look at the application itself; `False` if it was dropped. Never blocks."""
+        return self._worker.submit(self, audit.record_id, audit, 1024)
+
     def knows(self, record_id: str) -> bool:
         """Tell whether a record is at hand, or waits to be concluded; safe from any thread."""
         return record_id in self._recent or self._worker.holds(self, record_id)
@@ -98,8 +117,10 @@ class Pipeline:
         """Wait until everything submitted before now is stored."""
         return self._worker.flush(timeout_s)
 
-    def conclude(self, job: Sealed | Amendment) -> Report | None:
-        """Run the rules over a record, or again over an amended one."""
+    def conclude(self, job: Sealed | Amendment | Audit) -> Report | None:
+        """Run the rules over a record, again over an amended one, or over an application."""
+        if isinstance(job, Audit):
+            return self._audited(job)
         began = time.thread_time()
         record = self._amended(job) if isinstance(job, Amendment) else self._joined(job.record())
         if record is None:
@@ -115,12 +136,35 @@ class Pipeline:
 
     def findings(self, record: RequestRecord) -> tuple[Finding, ...]:
         """Judge a record: what its rules find, less what is superseded or suppressed."""
+        found = self._found("request", record)
+        return tuple(_completed(_surviving(found), record)) if found else ()
+
+    def _audited(self, audit: Audit) -> Report | None:
+        """Judge an application; what is found is kept with a record of no request."""
+        began = time.perf_counter()
+        application = audit.collect()
+        if application is None:
+            return None
+        found = self._found("application", application)
+        record = RequestRecord(
+            id=audit.record_id,
+            kind="process",
+            state="closed",
+            name=NAME,
+            started_at=audit.at,
+            duration_ms=round((time.perf_counter() - began) * 1000, 3),
+            worker=os.getpid(),
+        )
+        return Report(record=record, findings=tuple(_completed(_surviving(found), record)))
+
+    def _found(
+        self, subject: Subject, record: RequestRecord | AppRecord
+    ) -> list[tuple[Rule, Finding]]:
         found: list[tuple[Rule, Finding]] = []
         for loaded in self.rules:
-            found += ((loaded.rule, finding) for finding in _checked(loaded, record))
-        if not found:
-            return ()
-        return tuple(_completed(_surviving(found), record))
+            if subject in loaded.rule.subjects:
+                found += ((loaded.rule, finding) for finding in _checked(loaded, record))
+        return found
 
     def keep(self, reports: Sequence[Report]) -> None:
         """Store a batch and tell the subscribers."""
@@ -205,7 +249,7 @@ def _process_record(amendment: Amendment) -> RequestRecord | None:
     )
 
 
-def _checked(loaded: LoadedRule, record: RequestRecord) -> Iterator[Finding]:
+def _checked(loaded: LoadedRule, record: RequestRecord | AppRecord) -> Iterator[Finding]:
     place = f"rule {loaded.rule.code}"
     if FAULTS.count(place) >= RULE_FAULTS_ALLOWED:
         return

@@ -114,6 +114,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         connection: Number of SQLAlchemy's connection object within the record, from zero; one
             that is closed may pass its number on. `None` where nobody noted it.
         on_loop: Whether a synchronous driver ran it in the thread of a running event loop.
+        locking: Whether it was written with ``with_for_update()``, which SQLite leaves out of
+            the text.
     """
 
     index: int
@@ -145,6 +147,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     expired_at: Location | None = None
     connection: int | None = None
     on_loop: bool = False
+    locking: bool = False
 
 
 class EagerLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -895,6 +898,18 @@ class LostState(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | None = None
 
 
+class BypassedHandler(msgspec.Struct, frozen=True, kw_only=True):
+    """An exception handler that was not asked, because what it is for is a subclass.
+
+    Attributes:
+        name: Of the application's handler for ``fastapi.HTTPException``.
+        location: Where it is defined; `None` for library code.
+    """
+
+    name: str
+    location: Location | None = None
+
+
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """Something that was considered and found to be in order, with the reason.
 
@@ -930,6 +945,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
         shadowed_routes: Of a request that was answered with an error: later routes whose pattern
             also matches this URL, word for word where the one that took it has a parameter.
         slash_redirect: `None` unless the answer was such a redirect.
+        bypassed_handlers: Of a 404 or 405 of the router itself: the handler that did not see it.
     """
 
     id: str
@@ -980,6 +996,7 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     lost_writes: tuple[LostWrites, ...] = ()
     failed_commits: tuple[FailedCommit, ...] = ()
     session_clashes: tuple[SessionClash, ...] = ()
+    bypassed_handlers: tuple[BypassedHandler, ...] = ()
 
 
 def decode_record(data: bytes) -> RequestRecord:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -11,10 +12,13 @@ from typing import Any, cast
 
 import msgspec
 
+from fastapi_diagnostics.app_record import AppRecord
 from fastapi_diagnostics.asgi import ASGIApp, Receive, Scope, Send
+from fastapi_diagnostics.audits import Audits
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors import sqlalchemy as sqlalchemy_collector
+from fastapi_diagnostics.collectors.application.bypassed import UNMATCHED, bypassed_handlers
 from fastapi_diagnostics.collectors.fastapi.routes import application_files, http_facts
 from fastapi_diagnostics.collectors.hooks import HOOKS
 from fastapi_diagnostics.faults import FAULTS
@@ -80,6 +84,8 @@ class Diagnostics:
         self._announce = announce
         self._startup: Recorder | None = None
         self._adopted = False
+        self._audits = Audits(pipeline, wall)
+        self._starting: Callable[[], Any] | None = None
 
     # What the middleware needs.
 
@@ -109,6 +115,8 @@ class Diagnostics:
         try:
             scope = recorder.scope
             facts = http_facts(recorder, scope) if scope is not None else {}
+            if recorder.status in UNMATCHED and scope is not None:
+                facts |= bypassed_handlers(scope, recorder.status)
             self.pipeline.submit(recorder.take(state, **facts))
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("keep", error)
@@ -129,16 +137,20 @@ class Diagnostics:
         """Look who waits for a block, before a client can send what only looks like waiting."""
         event_loop.before_response()
 
-    def starting(self) -> None:
+    def starting(self, app: object) -> None:
         """Record what the lifespan does to the event loop until `started`."""
         if not self.recording:
             return
+        with suppress(TypeError):  # what cannot be referred to weakly waits for its first request
+            self._starting = weakref.ref(app)
         self.watch_loop()
         self._startup = self._of_process("startup", phase="startup")
         CURRENT.set(self._startup)
 
     def started(self) -> None:
         """Say where the pages are, once; keep what start-up did to the loop, if it did anything."""
+        if self._starting is not None:
+            self._audits.begin(self._starting())
         startup, self._startup = self._startup, None
         if startup is not None:
             with FAULTS.contained("startup"):
@@ -203,6 +215,10 @@ class Diagnostics:
         """Wait until everything this worker recorded before now is stored."""
         return self.pipeline.drain(timeout_s)
 
+    def application(self) -> AppRecord | None:
+        """Tell what is known of the application itself; may block."""
+        return self._audits.latest()
+
     def rules(self) -> tuple[Rule, ...]:
         """List all rules by code, also those that are switched off: old findings name them."""
         return tuple(loaded.rule for loaded in all_rules())
@@ -230,6 +246,8 @@ class Diagnostics:
         if application is None:
             return  # wrapped from outside: known from the second request on
         self._adopted = True
+        if self.recording:
+            self._audits.begin(application)
         with FAULTS.contained("user code"):
             for path in application_files(application):
                 USER_CODE.add_package(path)

@@ -120,6 +120,7 @@ def install_hooks() -> None:
     event_loop.on_late_victims = lambda record_id, blocks: _amend(record_id, blocks=blocks)
     event_loop.on_block_of_nobody = _tell_block_of_nobody
     threadpool.name_routes(_route_of)
+    sqlalchemy_collector.name_routes(_route_of)
     tasks.on_late = lambda record_id, facts: _amend(record_id, loose_tasks=facts)
     for collector in _COLLECTORS:
         try:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from demo_app.check import judge
-from demo_app.pairs import CLEAN, PAIRS, Pair, marked_line
+from demo_app.pairs import AUDITS, CLEAN, PAIRS, Pair, marked_line
 from demo_app.traffic import Outcome, every_call, new_client, send
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def test_every_marker_in_the_source_belongs_to_a_pair():
 
     markers = re.findall(r"# defect: (.+)$", "\n".join(sources), flags=re.MULTILINE)
 
-    assert sorted(markers) == sorted({pair.marker for pair in PAIRS})
+    assert sorted(markers) == sorted({pair.marker for pair in (*PAIRS, *AUDITS)})
 
 
 def test_every_twin_function_says_that_it_is_mended():
@@ -226,3 +226,25 @@ def enclosing_function(path: Path, line: int) -> ast.FunctionDef | ast.AsyncFunc
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.lineno <= line <= (node.end_lineno or node.lineno)
     )
+
+
+@pytest.mark.parametrize("audit", AUDITS, ids=lambda audit: audit.marker)
+def test_an_audit_has_its_twin_in_the_file_beside(audit):
+    file, line = marked_line(audit)
+
+    assert line > 0
+    assert audit.mended == file.replace(".py", "_v2.py")
+    assert "mended" in ast.get_docstring(ast.parse((ROOT / audit.mended).read_text("utf-8")))
+
+
+def test_check_notices_a_missing_audit():
+    def nothing(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"findings": []})
+
+    with httpx.Client(base_url="http://shop", transport=httpx.MockTransport(nothing)) as fake_api:
+        verdicts = judge(fake_api, [])
+
+    wrong = next(one.wrong for one in verdicts if one.title.endswith(AUDITS[0].name))
+    assert wrong == [
+        "{} expected at {}:{}, found at no line".format(AUDITS[0].rule, *marked_line(AUDITS[0]))
+    ]

@@ -8,6 +8,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from fastapi_diagnostics.app_record import AppRecord
 from fastapi_diagnostics.finding import Rule
 from fastapi_diagnostics.outputs.api import api_routes
 from fastapi_diagnostics.outputs.dashboard import dashboard_routes
@@ -56,6 +57,7 @@ class FakeBackend:
         self.editor_path_map: tuple[tuple[str, str], ...] = ()
         self.token_mode = False
         self.drained = 0
+        self.app_record: AppRecord | None = None
         self.all_rules: tuple[Rule, ...] = (
             a_rule(),
             a_rule(
@@ -92,6 +94,9 @@ class FakeBackend:
     def drain(self, timeout_s: float) -> bool:
         self.drained += 1
         return timeout_s > 0
+
+    def application(self) -> AppRecord | None:
+        return self.app_record
 
     def rules(self) -> tuple[Rule, ...]:
         return self.all_rules

@@ -15,6 +15,7 @@ PAGES = (
     "queries",
     "queries?sort=most",
     "loop",
+    "application",
     "loop?minutes=1440&block=b1&request=01KB5E0N2",
     "rules",
     "rules/SQL101",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fastapi_diagnostics.__main__ import generated_pages
+from fastapi_diagnostics.app_record import AppRecord
 from fastapi_diagnostics.rules.catalogue import all_rules, chosen_rules
 from tests.builders import a_record
 
@@ -37,7 +38,11 @@ def test_code_and_name_are_well_formed(loaded) -> None:
 
 @each_rule
 def test_an_empty_record_yields_nothing(loaded) -> None:
-    assert list(loaded.check(a_record())) == []
+    empty = {"request": a_record(), "application": AppRecord()}
+
+    assert [list(loaded.check(empty[subject])) for subject in loaded.rule.subjects] == [
+        [] for _ in loaded.rule.subjects
+    ]
 
 
 @each_rule

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -16,7 +17,6 @@ from sqlalchemy.pool import StaticPool
 
 from fastapi_diagnostics import DiagnosticsMiddleware
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.finding import Rule
 from fastapi_diagnostics.recorder import PARTS_FROM_START, Recorder
 from fastapi_diagnostics.rules.catalogue import LoadedRule, all_rules
 
@@ -305,8 +305,8 @@ async def test_a_rule_that_fails_is_switched_off_and_the_others_go_on(observed, 
         yield
 
     app, runtime = observed
-    known = all_rules()[0].rule
-    rule = Rule(**{name: getattr(known, name) for name in Rule.__struct_fields__} | {"code": "X1"})
+    known = next(loaded.rule for loaded in all_rules() if loaded.rule.code == "SQL101")
+    rule = msgspec.structs.replace(known, code="X1")
     runtime.pipeline.rules = (LoadedRule(rule, check), *runtime.pipeline.rules)
 
     assert await answers(app) == await without_us()

@@ -48,14 +48,14 @@ def is_application(endpoint: Any) -> bool:
 
 
 def below_middleware(app: Any) -> Any:
-    """Find the router or application that a middleware stands around."""
+    """Give the router or application that middleware was put around, or *app* itself."""
     while not isinstance(app, Router | Starlette) and hasattr(app, "app"):
         app = app.app
     return app
 
 
 def expanded(routes: Iterable[Any]) -> Iterator[Any]:
-    """Give routes as they are matched, those of included routers one by one."""
+    """Give routes in the order in which they are tried, those of included routers among them."""
     contexts: Callable[..., Iterator[Any]] | None
     contexts = getattr(fastapi.routing, "iter_route_contexts", None)
     if contexts is None:  # before 0.137.2
@@ -70,3 +70,15 @@ def expanded(routes: Iterable[Any]) -> Iterator[Any]:
 def as_matched(context: Any) -> Any:
     """Give the copy with the prefix that the context holds of a plain Starlette route."""
     return getattr(context, "starlette_route", None) or context
+
+
+def routes_version(app: Any) -> tuple[int, int]:
+    """Give what changes when a route is added to an application; cheap enough to ask often.
+
+    Returns:
+        The number of routes of its own router, and FastAPI's count of changes to that and to all
+        included routers (since 0.137; 0 before).
+    """
+    router = getattr(app, "router", app)
+    version = getattr(router, "_get_routes_version", None)
+    return len(getattr(router, "routes", ())), version() if version is not None else 0

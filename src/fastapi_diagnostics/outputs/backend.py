@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from fastapi_diagnostics.app_record import AppRecord
 from fastapi_diagnostics.finding import Rule
 from fastapi_diagnostics.store.protocol import Store
 
@@ -40,6 +41,10 @@ class Backend(Protocol):
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until everything this worker recorded before now is stored; blocks."""
+        ...
+
+    def application(self) -> AppRecord | None:
+        """Tell what is known of the application itself; `None` if nobody saw it yet; blocks."""
         ...
 
     def rules(self) -> tuple[Rule, ...]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fastapi_diagnostics.app_record import NAME
 from fastapi_diagnostics.finding import Finding
 from fastapi_diagnostics.redaction import redact_text
 from fastapi_diagnostics.store.protocol import Report
@@ -37,11 +38,16 @@ class FindingLog:
         self._missed: dict[str, int] = {}
         self._request: dict[str, str | None] = {}
 
-    def __call__(self, reports: Sequence[Report], _new: frozenset[str]) -> None:
-        """Log what was not logged within the last minute, and count what was."""
+    def __call__(self, reports: Sequence[Report], new: frozenset[str]) -> None:
+        """Log what was not logged within the last minute, and count what was.
+
+        What is found in the application itself is logged by the first worker and start that finds
+        it, and not again by each that follows.
+        """
         for report in reports:
+            standing = report.record.kind == "process" and report.record.name == NAME
             for finding in report.findings:
-                if finding.severity in _LOGGED:
+                if finding.severity in _LOGGED and (not standing or finding.fingerprint in new):
                     self._consider(finding)
 
     def _consider(self, finding: Finding) -> None:

@@ -1,7 +1,8 @@
 """Finds the rules by looking at this package and at what others offer.
 
-A rule is a module with a `RULE` and a function `check(record)`; third parties offer such modules
-through the entry-point group ``fastapi_diagnostics.rules``.
+A rule is a module with a `RULE` and a function `check(record)`; `Rule.subjects` says whether it
+takes a `RequestRecord`, an `AppRecord` or either. Third parties offer such modules through the
+entry-point group ``fastapi_diagnostics.rules``.
 """
 
 import importlib
@@ -10,22 +11,26 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import entry_points
 from types import ModuleType
+from typing import Any
 
 import msgspec
 
 from fastapi_diagnostics import rules
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.finding import Finding, Rule
-from fastapi_diagnostics.record import RequestRecord
 
 ENTRY_POINTS = "fastapi_diagnostics.rules"
 
 
 class LoadedRule(msgspec.Struct, frozen=True):
-    """A rule's words and its judgement."""
+    """A rule's words and its judgement.
+
+    Attributes:
+        check: Takes a record of what `Rule.subjects` names.
+    """
 
     rule: Rule
-    check: Callable[[RequestRecord], Iterable[Finding]]
+    check: Callable[[Any], Iterable[Finding]]
 
 
 @lru_cache(maxsize=1)

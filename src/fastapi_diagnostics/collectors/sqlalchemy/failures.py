@@ -11,7 +11,11 @@ from weakref import ref
 
 from fastapi_diagnostics.callsite import Site, caller_sites, frames
 from fastapi_diagnostics.collectors.sqlalchemy.lineage import Lineage
-from fastapi_diagnostics.collectors.sqlalchemy.private import reading_code, state_of
+from fastapi_diagnostics.collectors.sqlalchemy.private import (
+    reading_code,
+    relationship_path,
+    state_of,
+)
 from fastapi_diagnostics.collectors.sqlalchemy.values import digest_of
 from fastapi_diagnostics.record import LazyLoadFailure, Location, PhaseName
 from fastapi_diagnostics.recorder import Recorder
@@ -21,15 +25,29 @@ _MAX_DEPTH: Final = 400
 _MAX_CHAIN: Final = 20
 
 Why = Literal["unloaded", "expired", "reloaded"]
+Kind = Literal["async", "detached", "raise"]
+Cause = Literal[
+    "never-loaded", "expired-by-commit", "refreshed-without-relationship", "raise-strategy"
+]
+_SWALLOWED: Final = {
+    "async": "MissingGreenlet",
+    "detached": "DetachedInstanceError",
+    "raise": "InvalidRequestError",
+}
+"""What pydantic writes into its report of an attribute that raised."""
 
 
 class Failure(NamedTuple):
     """One failed load; holds no application object but a weak reference to the error."""
 
+    kind: Kind
     attribute: str
     key: str
     collection: bool | None
     why: Why
+    session: int | None
+    root: str
+    path: tuple[str, ...]
     run: int | None
     identity: str | None
     sites: tuple[Site, ...]
@@ -38,7 +56,9 @@ class Failure(NamedTuple):
     error: "ref[BaseException]"
 
 
-def noted_failure(error: BaseException, recorder: Recorder, moment: float) -> Failure | None:
+def noted_failure(
+    error: BaseException, recorder: Recorder, moment: float, kind: Kind = "async"
+) -> Failure | None:
     """Look up the stack for the attribute that was being read; `None` if there was none."""
     frame = _reading_frame(sys._getframe(1))  # noqa: SLF001 - the stack is the evidence
     if frame is None:
@@ -47,7 +67,12 @@ def noted_failure(error: BaseException, recorder: Recorder, moment: float) -> Fa
     state = state_of(frame.f_locals["instance"])
     prop = state.mapper.attrs.get(key)
     identity = state.key
+    root, path = relationship_path(state.load_path)
     return Failure(
+        kind=kind,
+        session=state.session_id,
+        root=root,
+        path=path,
         attribute=f"{state.mapper.class_.__name__}.{key}",
         key=key,
         collection=bool(prop.uselist) if hasattr(prop, "direction") else None,
@@ -79,25 +104,40 @@ def _why(state: Any, key: str) -> Why:
 
 def sealed_failure(failure: Failure, lineage: Lineage, recorder: Recorder) -> LazyLoadFailure:
     """Find out what caused it and whether the error surfaced."""
-    cause, where = _cause(failure, lineage)
+    sessions = recorder.parts.get("sessions")
+    loader = lineage.loader(failure.run)
+    session = failure.session
+    if session is None and sessions is not None:  # detached: whose it was, its query tells
+        source = next((e for e in lineage.sealed if e.query.index == loader), None)
+        if source is not None and source.connection is not None:
+            session = sessions.session_of(source.connection, source.moment)
+    cause, where = _cause(failure, lineage, session)
     places = frames(failure.sites)
+    closed = None
+    if failure.kind == "detached" and sessions is not None and loader is not None:
+        closed = sessions.closed_before(session, failure.moment)
     return LazyLoadFailure(
         attribute=failure.attribute,
         collection=failure.collection,
         cause=cause,
         cause_location=where,
-        parent_query=lineage.loader(failure.run),
+        parent_query=loader,
         read_at=places[0].location if places else None,
         phase=failure.phase,
         exception=_surfaced(failure, recorder),
+        kind=failure.kind,
+        closed_at=closed,
+        path=failure.path,
+        root=failure.root,
+        is_async=failure.kind == "async" or bool(sessions and sessions.asynchronous),
     )
 
 
 def _cause(
-    failure: Failure, lineage: Lineage
-) -> tuple[
-    Literal["never-loaded", "expired-by-commit", "refreshed-without-relationship"], Location | None
-]:
+    failure: Failure, lineage: Lineage, session: int | None
+) -> tuple[Cause, Location | None]:
+    if failure.kind == "raise":
+        return "raise-strategy", None
     if failure.why == "unloaded":
         return "never-loaded", None
     if failure.why == "reloaded":
@@ -110,20 +150,31 @@ def _cause(
         ]
         if refreshes:
             return "refreshed-without-relationship", refreshes[-1]
-    endings = [ending for ending in lineage.endings if ending.moment < failure.moment]
+    endings = [
+        ending
+        for ending in lineage.endings
+        if ending.moment < failure.moment and session in {None, ending.session}
+    ]
     places = frames(endings[-1].sites) if endings else ()
     return "expired-by-commit", places[0].location if places else None
 
 
-def _surfaced(failure: Failure, recorder: Recorder) -> int | None:
-    error = failure.error()
-    noted = recorder.noted()
-    if error is not None:
-        for index, seen in enumerate(noted):
-            if any(one is error for one in _within(seen, 0)):
+def surfaced(error: "ref[BaseException]", recorder: Recorder) -> int | None:
+    """Find the exception of the record that an error is, or became."""
+    own = error()
+    if own is not None:
+        for index, seen in enumerate(recorder.noted()):
+            if any(one is own for one in _within(seen, 0)):
                 return index
-    for index, seen in enumerate(noted):
-        if _names(seen, failure.key):
+    return None
+
+
+def _surfaced(failure: Failure, recorder: Recorder) -> int | None:
+    found = surfaced(failure.error, recorder)
+    if found is not None:
+        return found
+    for index, seen in enumerate(recorder.noted()):
+        if _names(seen, failure):
             return index
     return None
 
@@ -141,14 +192,14 @@ def _within(error: BaseException, depth: int) -> Iterator[BaseException]:
         current = current.__context__ if current.__cause__ is None else current.__cause__
 
 
-def _names(error: BaseException, key: str) -> bool:
+def _names(error: BaseException, failure: Failure) -> bool:
     """Recognise pydantic's report of an attribute that raised; the error itself is not in it."""
     if type(error).__name__ not in {"ResponseValidationError", "ValidationError"}:
         return False
     reported = error.errors()  # type: ignore[attr-defined]  # both classes have it
     return any(
         entry.get("type") == "get_attribute_error"
-        and entry.get("loc", ("",))[-1] == key
-        and "MissingGreenlet" in str(entry.get("msg", ""))
+        and entry.get("loc", ("",))[-1] == failure.key
+        and _SWALLOWED[failure.kind] in str(entry.get("msg", ""))
         for entry in reported
     )

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from fastapi_diagnostics.callsite import caller_sites
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.collectors.sqlalchemy import reads
+from fastapi_diagnostics.collectors.sqlalchemy import holds, leaving, reads, refusals, sessions
 from fastapi_diagnostics.collectors.sqlalchemy.failures import MAX_FAILURES, noted_failure
+from fastapi_diagnostics.collectors.sqlalchemy.holds import HELD
 from fastapi_diagnostics.collectors.sqlalchemy.lineage import Ending
 from fastapi_diagnostics.collectors.sqlalchemy.noting import Note, make_note
 from fastapi_diagnostics.collectors.sqlalchemy.part import SqlPart
@@ -28,13 +29,16 @@ _installed = False
 
 def wanted() -> bool:
     """Tell whether SQLAlchemy has been imported since `install` last looked for it."""
-    return not _installed and "sqlalchemy" in sys.modules
+    if _installed:
+        return leaving.wanted()
+    return "sqlalchemy" in sys.modules
 
 
 def install(hooks: Hooks) -> None:
     """Listen to engines and sessions, if SQLAlchemy is there; may be called again later."""
     global _installed  # noqa: PLW0603 - one flag for the process, read once per request
     if _installed:
+        leaving.install(hooks)
         return
     if "sqlalchemy" not in sys.modules:
         hooks.report(NAME, on=False, why="SQLAlchemy is not imported")
@@ -77,10 +81,12 @@ def _listen(hooks: Hooks) -> None:
         hooks.on_undo(functools.partial(event.remove, target, name, listener))
     hooks.replace(exc.MissingGreenlet, "__init__", _observed)
     reads.install(hooks)
+    sessions.install(hooks)
+    refusals.install(hooks)
 
 
 def _before(
-    conn: Any,  # noqa: ARG001
+    conn: Any,
     cursor: Any,  # noqa: ARG001
     statement: str,
     parameters: Any,
@@ -90,7 +96,10 @@ def _before(
     # With ``retval=True`` SQLAlchemy calls this directly, without a wrapper function.
     if CURRENT.get() is not None and context is not None:
         try:
-            context._fd_started = perf_counter()  # noqa: SLF001 - read again in `after`
+            context._fd_started = now = perf_counter()  # noqa: SLF001 - read again in `after`
+            hold = HELD.get(id(conn.connection))
+            if hold is not None and holds.began(hold, now):
+                refusals.note_meeting(hold)
         except Exception as error:  # noqa: BLE001 - a context of a dialect we do not know
             FAULTS.note("sql.before", error)
     return statement, parameters
@@ -113,6 +122,9 @@ def _statement_hooks(note: Note) -> tuple[Callable[..., None], Callable[..., Non
         ended = perf_counter()
         try:
             note(recorder, conn.dialect, statement, parameters, context, ended, executemany, cursor)
+            hold = HELD.get(id(conn.connection))
+            if hold is not None:
+                holds.ended(hold, recorder, conn, cursor, statement, context, ended)
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("sql.after", error)
 
@@ -123,6 +135,7 @@ def _statement_hooks(note: Note) -> tuple[Callable[..., None], Callable[..., Non
             return
         ended = perf_counter()
         try:
+            holds.failed(fault.connection, ended)
             error = type(fault.original_exception).__name__
             if error == "MissingGreenlet":  # it never reached the database
                 return

@@ -180,6 +180,12 @@ def _refresh_facts(load: Any, options: Any) -> tuple[str, str | None, bool]:
     return "column", f"{name}.{','.join(sorted(keys))}", False
 
 
+def is_locking(compiled: Any) -> bool:
+    """Tell whether a statement was made with ``with_for_update()``, whatever its dialect does."""
+    statement = getattr(compiled, "statement", None)
+    return getattr(statement, "_for_update_arg", None) is not None
+
+
 def relationship_path(path: Any) -> tuple[str, tuple[str, ...]]:
     """Name a path of the ORM: the class it begins at, and its relationships.
 

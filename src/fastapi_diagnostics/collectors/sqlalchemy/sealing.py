@@ -8,7 +8,7 @@ from fastapi_diagnostics.callsite import Site, frames, resolve
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import UNKNOWN, Counting
 from fastapi_diagnostics.collectors.sqlalchemy.loops import Loop, innermost_loop
 from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal
-from fastapi_diagnostics.collectors.sqlalchemy.private import relationship_path
+from fastapi_diagnostics.collectors.sqlalchemy.private import is_locking, relationship_path
 from fastapi_diagnostics.collectors.sqlalchemy.values import described, digest_of
 from fastapi_diagnostics.record import Frame, Location, PhaseName, Query
 from fastapi_diagnostics.recorder import Recorder
@@ -106,6 +106,7 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
         task=task,
         connection=connection,
         on_loop=raw.on_loop,
+        locking=is_locking(raw.compiled),
         transaction=raw.transaction,
         root=root,
         path=path,

@@ -7,7 +7,7 @@ from fastapi_diagnostics.outputs import parameters
 from fastapi_diagnostics.outputs.dashboard.evidence import Proof, proof_of
 from fastapi_diagnostics.outputs.dashboard.highlight import Token, python
 from fastapi_diagnostics.outputs.dashboard.places import Place, place_of
-from fastapi_diagnostics.outputs.dashboard.rows import SEVERITY_WORDS, cost_of
+from fastapi_diagnostics.outputs.dashboard.rows import SEVERITY_WORDS, cost_of, spread_of
 from fastapi_diagnostics.outputs.dashboard.shell import Frame, Shell
 from fastapi_diagnostics.outputs.dashboard.snippets import Where, snippet_of
 from fastapi_diagnostics.outputs.dashboard.words import (
@@ -15,7 +15,6 @@ from fastapi_diagnostics.outputs.dashboard.words import (
     Part,
     cut,
     moment,
-    plural,
     prose,
     times,
 )
@@ -120,7 +119,7 @@ def finding_page(frame: Frame, fingerprint: str) -> FindingPage:
         history=history,
         has_counts=any(item.count for item in history),
         more=links.finding(fingerprint, cursor=seen.next) if seen.next else "",
-        spread=plural(group.occurrences, "request"),
+        spread=spread_of(group) if group.request_id else f"no request, {spread_of(group)}",
         cost=cost_of(group),
         routes=_routes(group, frame),
         first_seen=moment(group.first_seen, frame.now),

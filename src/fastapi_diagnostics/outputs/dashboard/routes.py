@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from fastapi_diagnostics.outputs.backend import Backend
+from fastapi_diagnostics.outputs.dashboard.application import application_page
 from fastapi_diagnostics.outputs.dashboard.assets import render, static_files
 from fastapi_diagnostics.outputs.dashboard.finding import finding_page
 from fastapi_diagnostics.outputs.dashboard.inbox import inbox
@@ -64,6 +65,7 @@ PAGES = (
     Page("/requests/{id}", "request.html", request_page, "requests"),
     Page("/queries", "statements.html", statement_list, "queries", "Queries", "q"),
     Page("/loop", "loop.html", loop_page, "loop", "Event loop", "e"),
+    Page("/application", "application.html", application_page, "application", "Application", "a"),
     Page("/rules", "rules.html", rule_list, "rules", "Rules", "l"),
     Page("/rules/{code}", "rule.html", rule_page, "rules"),
     Page("/status", "status.html", status_page, "status", "Status", "s"),

@@ -38,7 +38,7 @@ class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         cost: What one request paid: a count, or ``412 ms``; empty when there is no number.
-        spread: In how many requests.
+        spread: In how many requests, or how often outside of any.
     """
 
     href: str
@@ -68,7 +68,7 @@ def finding_row(group: Group, links: Links, now: datetime) -> FindingRow:
         route=cut(group.route, _ROUTE),
         more_routes=f"+{others} more" if others > 0 else "",
         cost=cost_of(group),
-        spread=plural(group.occurrences, "request"),
+        spread=spread_of(group),
         seen=moment(group.last_seen, now),
         state=group.state,
     )
@@ -80,6 +80,13 @@ def cost_of(group: Group) -> str:
     if isinstance(count, int) and count > 1:
         return times(count)
     return milliseconds(duration) if isinstance(duration, int | float) else ""
+
+
+def spread_of(group: Group) -> str:
+    """Tell in how many requests; what was last found outside of any was found so many times."""
+    if group.request_id is not None:
+        return plural(group.occurrences, "request")
+    return plural(group.occurrences, "time") if group.occurrences > 1 else "once"
 
 
 def family_of(rule: str) -> str:

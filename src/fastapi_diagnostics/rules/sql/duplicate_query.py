@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Location, Query, RequestRecord
+from fastapi_diagnostics.rules.sql import n_plus_one_lookup
 from fastapi_diagnostics.rules.sql._chains import (
     loop_mark,
     looping,
@@ -50,6 +51,7 @@ RULE = Rule(
         "Other clients may have written in between; reading again on purpose looks the same.",
         "Polling is passed over when most rounds wait for more than 100 ms.",
         "Repetitions in another transaction are passed over.",
+        "So is what a websocket asks again for each message that it receives.",
     ),
 )
 
@@ -65,9 +67,23 @@ _ON_PURPOSE = re.compile(
 
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find reads that were answered before."""
-    for queries in _repeated(record):
-        if len(queries) >= MIN_REPEATS and not paced(queries):
+    repeated = [queries for queries in _repeated(record) if len(queries) >= MIN_REPEATS]
+    if not repeated:
+        return
+    # A loop that looks rows up one by one meets some of them again: that is SQL103.
+    told = {query.index for found in n_plus_one_lookup.lookups(record) for query in found}
+    for queries in repeated:
+        lookup = all(query.index in told for query in queries)
+        if not lookup and not paced(queries) and not _per_message(record, queries):
             yield _finding(record, queries)
+
+
+def _per_message(record: RequestRecord, queries: list[Query]) -> bool:
+    """Tell whether a websocket asks the same for each message that it receives."""
+    if record.kind != "websocket":
+        return False
+    loops = [looping(query) for query in queries]
+    return all(frame is not None and frame.loop != "for" for frame in loops)
 
 
 def _repeated(record: RequestRecord) -> Iterator[list[Query]]:
@@ -91,6 +107,7 @@ def _is_plain_read(query: Query) -> bool:
     return (
         query.kind in _KINDS
         and not query.executemany
+        and not query.locking
         and _FROM.search(query.sql) is not None
         and _ON_PURPOSE.search(query.sql) is None
     )

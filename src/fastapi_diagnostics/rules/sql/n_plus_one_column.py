@@ -88,8 +88,15 @@ def _expired_at_once(group: Loads) -> bool:
 def _alone(record: RequestRecord, kind: str, told: set[int]) -> Iterator[list[Query]]:
     """Group reloads by the way they came; those of `refresh` only in loops of ``for``."""
     found: dict[tuple[object, ...], list[Query]] = defaultdict(list)
+    # refresh(author, ["books"]) loads the relationship as well: that is SQL101.
+    lazily = {
+        ((query.attribute or "").partition(".")[0], chain(query))
+        for query in record.queries
+        if query.kind == "lazy"
+    }
     for query in record.queries:
-        if query.kind == kind and query.index not in told and query.flush is None:
+        named = kind == "refresh" and (query.attribute, chain(query)) in lazily
+        if query.kind == kind and query.index not in told and query.flush is None and not named:
             key = (query.attribute, query.engine, chain(query), query.error, query.phase)
             found[key].append(query)
     for queries in found.values():

@@ -49,7 +49,8 @@ RULE = Rule(
     ),
     limits=(
         "Loops of while and async for are passed over: their next item may depend on the last.",
-        "A for loop that tries values until one fits looks the same; it is marked as likely.",
+        "A for loop that tries values until one is free looks the same; it is marked as likely.",
+        "Where only the last lookup found something, the loop is taken for a search.",
         "Ranges, pages and locking reads are passed over.",
     ),
 )
@@ -74,6 +75,12 @@ _EXISTS = re.compile(r"^SELECT\s+(?:\?|EXISTS\b|NOT\s*\(?EXISTS\b|\(?EXISTS\b)",
 
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find lookups that ran once per item."""
+    for queries in lookups(record):
+        yield _finding(record, queries, concurrent=not _in_for(queries[0]))
+
+
+def lookups(record: RequestRecord) -> Iterator[list[Query]]:
+    """Group what was looked up once per item, the repetitions of a value included."""
     groups: dict[tuple[object, ...], list[Query]] = defaultdict(list)
     for query in record.queries:
         if _is_lookup(query):
@@ -81,12 +88,29 @@ def check(record: RequestRecord) -> Iterator[Finding]:
     for queries in groups.values():
         if len({query.values_digest for query in queries}) < MIN_DISTINCT:
             continue
-        frame = looping(queries[0])
-        in_loop = frame is not None and frame.loop == "for"
+        in_loop = _in_for(queries[0]) and not _ends_with(queries, found=True)
         tasks = len({query.task for query in queries})
-        together = frame is None and tasks >= MIN_DISTINCT
+        together = looping(queries[0]) is None and tasks >= MIN_DISTINCT
         if (in_loop or together) and not paced(queries) and _by_key(queries):
-            yield _finding(record, queries, concurrent=not in_loop)
+            yield queries
+
+
+def _in_for(query: Query) -> bool:
+    frame = looping(query)
+    return frame is not None and frame.loop == "for"
+
+
+def _ends_with(queries: list[Query], *, found: bool) -> bool:
+    """Tell whether the last answer differs from all others: the first row, or the first miss.
+
+    So ends a loop that tries one value after the other.
+    """
+    rows = [query.rows for query in queries]
+    return (
+        None not in rows
+        and all(bool(count) != found for count in rows[:-1])
+        and (bool(rows[-1]) == found)
+    )
 
 
 def _is_lookup(query: Query) -> bool:
@@ -96,6 +120,7 @@ def _is_lookup(query: Query) -> bool:
         and query.flush is None
         and query.error is None
         and query.location is not None
+        and not query.locking
         and not (query.batch or query.executemany)
         and _WHERE.search(query.sql) is not None
         and _ELSEWHERE.search(query.sql) is None
@@ -120,7 +145,7 @@ def _by_key(queries: list[Query]) -> bool:
 def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -> Finding:
     first = queries[0]
     distinct = len({query.values_digest for query in queries})
-    proven = first.kind == "get" and not concurrent
+    proven = first.kind == "get" and not concurrent and not _ends_with(queries, found=False)
     where = owner(first)
     return RULE.finding(
         _message(record, queries, distinct, concurrent=concurrent),

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Query, RequestRecord
 from fastapi_diagnostics.rules.sql import _loaders
-from fastapi_diagnostics.rules.sql._chains import loop_mark, owner, place, spent_ms
+from fastapi_diagnostics.rules.sql._chains import chain, loop_mark, owner, place, spent_ms
 from fastapi_diagnostics.rules.sql._parents import Loads, indexed, loads_of
 
 MIN_PARENTS = 2
@@ -107,7 +109,7 @@ def _finding(
         _message(record, group, nested, field),
         title=f"{group.attribute} is loaded with one query per {group.entity} (N+1)",
         location=owner(first) or source.location or record.endpoint,
-        fix=_fix(group, nested, by_index),
+        fix=_fix(record, group, nested, by_index),
         evidence=evidence,
         cause=f"{group.attribute}{loop_mark(first)}",
     )
@@ -151,7 +153,9 @@ def _response(record: RequestRecord) -> str:
     return f"the response of {endpoint}{model}"
 
 
-def _fix(group: Loads, nested: list[Loads], by_index: dict[int, Query]) -> Fix:
+def _fix(
+    record: RequestRecord, group: Loads, nested: list[Loads], by_index: dict[int, Query]
+) -> Fix:
     load = group.queries[0]
     root, way = _loaders.root_of(group.source, by_index)
     steps = _loaders.prefix(load, root, way)
@@ -167,7 +171,17 @@ def _fix(group: Loads, nested: list[Loads], by_index: dict[int, Query]) -> Fix:
         summary = f"Load {group.attribute} together with the {group.entity}."
     else:
         summary = f"Load {group.attribute} for all parents in the query that fetches them."
-    return _loaders.fix(summary, option, load, root)
+    found = _loaders.fix(summary, option, load, root)
+    if any(_refreshes(query, group) for query in record.queries):
+        summary = f"{found.summary} Then take the refresh() out of the loop."
+        return msgspec.structs.replace(found, summary=summary, mechanical=False)
+    return found
+
+
+def _refreshes(query: Query, group: Loads) -> bool:
+    """Tell whether it is refresh() of a named relationship that makes the loads."""
+    same = query.kind == "refresh" and query.attribute == group.entity
+    return same and chain(query) == chain(group.queries[0])
 
 
 def _tree(group: Loads, below: Sequence[Loads], root: Query) -> str:

@@ -1,0 +1,1 @@
+"""Reading circles: what an audit finds before anybody calls."""

@@ -1,0 +1,1 @@
+"""An application for partners, mounted in the shop."""
