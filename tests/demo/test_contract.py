@@ -62,6 +62,9 @@ RECORD_KEYS = (
     "query_count time dependencies tasks protected cleared"
 )
 
+TRIES = 5
+"""A block of the loop is not told of while the machine is too busy to run us."""
+
 # What a failed lazy load leaves behind in the driver, with us and without.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine 'Connection.cursor' was never awaited"),
@@ -92,6 +95,12 @@ def call(client: httpx.Client, pair: Pair) -> tuple[dict, list[dict]]:
     return answer["request"], answer["findings"]
 
 
+def finding_of(client: httpx.Client, pair: Pair) -> dict | None:
+    """Send the defect and give what its rule says of it."""
+    _, findings = call(client, pair)
+    return next((found for found in findings if found["rule"] == pair.rule), None)
+
+
 one_of_each = pytest.mark.parametrize(
     "pair", {pair.rule: pair for pair in PAIRS}.values(), ids=lambda pair: pair.rule
 )
@@ -99,9 +108,10 @@ one_of_each = pytest.mark.parametrize(
 
 @one_of_each
 def test_a_finding_has_every_promised_key(client, pair) -> None:
-    _, findings = call(client, pair)
+    found = filter(None, (finding_of(client, pair) for _ in range(TRIES)))
 
-    finding = next(found for found in findings if found["rule"] == pair.rule)
+    finding = next(found, None)
+    assert finding is not None
     assert set(FINDING_KEYS.split()) - set(finding) == set()
     assert set(PROMISED[pair.rule].split()) - set(finding["evidence"]) == set()
     assert set(finding["location"]) >= {"file", "line", "function", "code"}
