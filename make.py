@@ -5,7 +5,7 @@
     python make.py check          lint, types, import contracts, generated pages
     python make.py versions       the tests of the collectors on FastAPI 0.115, 0.128 and current
     python make.py transparency   FastAPI's and Starlette's own test suites with us around every app
-    python make.py corpus         a labelled corpus: http or loop (sql is not there yet)
+    python make.py corpus         a labelled corpus: http, loop, sql sqlite, or sql postgresql
     python make.py benchmark      what we cost, with and without us in turns
 
 Each command makes its own virtual environment at the first run and needs nothing but Python.
@@ -36,7 +36,10 @@ VERSION_WARNINGS = {
     # The test client of old Starlette leaves streams open, which newer anyio tells.
     "0.115": ("-W", "ignore:Unclosed <MemoryObject:ResourceWarning"),
 }
-VERSION_TESTS = ("tests/collectors", "tests/rules", "tests/integration", "tests/corpus/http")
+VERSION_TESTS = (
+    *("tests/collectors", "tests/rules", "tests/integration"),
+    *("tests/corpus/http", "tests/corpus/tasks"),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -101,17 +104,20 @@ def transparency(arguments: list[str]) -> int:
 
 def corpus(arguments: list[str]) -> int:
     """Run the labelled corpus of a family; that of the database takes the database's name."""
-    family, *database = arguments or ["http"]
+    # As make has them, FAMILY=sql DB=sqlite, or the words alone.
+    family, *database = [word.rpartition("=")[2] for word in arguments] or ["http"]
     if not (ROOT / "tests" / "corpus" / family / "__main__.py").is_file():
-        print(f"There is no corpus for {family!r} yet; there are http and loop.")
+        print(f"There is no corpus for {family!r}; there are http, loop and sql.")
         return 2
-    options = ["--db", *database] if database else []
+    options = ["--db", *database] if family == "sql" and database else []
     return run(environment(), "-m", f"tests.corpus.{family}", *options)
 
 
 def benchmark(arguments: list[str]) -> int:
     """Measure what we cost."""
-    return run(environment(), "-m", "benchmarks.overhead", *arguments)
+    python = environment()
+    missed = run(python, "-m", "benchmarks.overhead", *arguments)
+    return missed or run(python, "-m", "benchmarks.callbacks")
 
 
 def clean(_: list[str]) -> int:

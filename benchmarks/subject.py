@@ -45,12 +45,12 @@ def main() -> None:
     scenario, mode, loop_name, way = sys.argv[1:5]
     if mode == "off":
         os.environ["FASTAPI_DIAGNOSTICS"] = "0"
-    app = make_app(scenario, watched=mode != "bare")
+    app = make_app(scenario, watched=mode not in {"bare", "debug"})
     new_loop = _loop_factory(loop_name)
     if way == "socket":
         _serve(app, loop_name)
         return
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop, debug=mode == "debug" or None) as runner:
         for line in sys.stdin:
             times = runner.run(_measure(app, int(line)))
             sys.stdout.write(json.dumps(times) + "\n")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi_diagnostics import DiagnosticsMiddleware
 
 from demo_app.authors.router import v1 as authors_v1
@@ -30,6 +31,11 @@ from demo_app.partners.app import partners, partners_v2
 from demo_app.reports.router import v1 as reports_v1
 from demo_app.reports.router import v2 as reports_v2
 from demo_app.seed import seed
+from demo_app.stockroom.opening import unlock
+from demo_app.stockroom.opening_v2 import unlock_v2
+from demo_app.stockroom.pool import close_pool
+from demo_app.stockroom.router import v1 as stockroom_v1
+from demo_app.stockroom.router import v2 as stockroom_v2
 from demo_app.users.router import v1 as users_v1
 from demo_app.users.router import v2 as users_v2
 from demo_app.warehouse.router import v1 as warehouse_v1
@@ -47,10 +53,13 @@ from demo_app.window.router import v2 as window_v2
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     """Stock the shop afresh at every start."""
+    await unlock()
+    await unlock_v2()
     await seed()
     gc.freeze()  # what is loaded by now stays; without it a collection stops the shop for 70 ms
     yield
     gc.unfreeze()
+    await run_in_threadpool(close_pool)
     await till_engine.dispose()
     await dispose_engines()
 
@@ -62,6 +71,8 @@ app.add_exception_handler(WindowFull, handle_window_full)
 app.add_exception_handler(WindowFullV2, handle_window_full_v2)
 app.include_router(warehouse_v1)
 app.include_router(warehouse_v2)
+app.include_router(stockroom_v1)
+app.include_router(stockroom_v2)
 
 for router in (authors_v1, books_v1, dispatch_v1, orders_v1, users_v1, reports_v1, window_v1):
     app.include_router(router)

@@ -128,6 +128,11 @@ def _warehouse(rule: str, name: str, path: str) -> Pair:
     )
 
 
+def _stockroom(rule: str, name: str, path: str, file: str = "service") -> Pair:
+    defect, mended = Call("GET", f"/stockroom/{path}"), Call("GET", f"/v2/stockroom/{path}")
+    return _pair(rule, name, f"stockroom/{file}.py", defect=defect, mended=mended)
+
+
 def _gift(rule: str, name: str, defect: Call, file: str = "service", **mended: Any) -> Pair:
     twin = replace(defect, path=f"/v2{defect.path}", **mended)
     return _pair(rule, name, f"gifts/{file}.py", defect=defect, mended=twin)
@@ -165,6 +170,7 @@ PAIRS: tuple[Pair, ...] = (
     ),
     _campaign("SQL102", "column-left-out", Call("GET", "/campaigns/budgets")),
     _campaign("SQL104", "commit-per-voucher", Call("POST", "/campaigns/1/vouchers", status=201)),
+    _campaign("SQL106", "every-minute", Call("GET", "/campaigns/busy-minutes")),
     _campaign("SQL107", "channels-for-nothing", Call("GET", "/campaigns/names")),
     _campaign("SQL108", "side-by-side", Call("GET", "/campaigns/reach")),
     _campaign("SQL109", "every-click", Call("GET", "/campaigns/clicks")),
@@ -219,6 +225,9 @@ PAIRS: tuple[Pair, ...] = (
         mended=Call("POST", "/v2/users/login", json=LOGIN),
     ),
     *(_warehouse("LOOP101", name, path) for name, path in WAREHOUSE_BLOCKS),
+    _stockroom("LOOP101", "async-driver", "shelves"),
+    _stockroom("LOOP101", "process-pool", "sales", "sums"),
+    _stockroom("LOOP103", "in-a-thread", "crates"),
     _warehouse("LOOP102", "parcel-by-parcel", "weights"),
     _warehouse("LOOP201", "one-printer", "labels"),
     _pair("TASK101", "failing-mail", "orders/tasks.py", defect=CONFIRM, mended=CONFIRM_V2),
@@ -328,6 +337,13 @@ AUDITS: tuple[Audit, ...] = (
     _audit("APP105", "open-delete", "members"),
     _audit("APP107", "once-more", "router"),
     _audit("APP108", "meetings-for-everyone", "models"),
+    Audit(
+        "LOOP104",
+        "unlocking",
+        "demo_app/stockroom/opening.py",
+        "demo_app/stockroom/opening_v2.py",
+        "LOOP104 unlocking",
+    ),
 )
 
 CLEAN: tuple[Call, ...] = (

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, FileSystemLoader
 
 from fastapi_diagnostics.callsite import (
     LIBRARY,
     STOP,
     USER,
     USER_CODE,
+    Site,
     UserCode,
     caller_sites,
     definition,
@@ -151,3 +153,27 @@ def test_a_definition_is_found_behind_partial_and_callable_objects() -> None:
     assert definition(Job()).function.endswith("Job.__call__")
     assert definition(len) is None
     assert definition(pytest.raises) is None
+
+
+def test_a_templates_own_line_is_named(tmp_path: Path) -> None:
+    found: list[tuple[Site, ...]] = []
+    text = "<h1>\n</h1>\n\n{% for n in (1, 2) %}\n{{ look() }}\n{% endfor %}"
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    page = Environment(loader=FileSystemLoader(tmp_path), autoescape=True).get_template("page.html")
+    USER_CODE.add_root(tmp_path)
+
+    page.render(look=lambda: found.append(caller_sites(sys._getframe(1), 1)[0]))
+    (frame,) = frames(found[0])
+
+    assert (frame.location.file, frame.location.line) == ("page.html", 5)
+    assert frame.in_loop
+
+
+def test_a_file_that_only_looks_like_a_template_keeps_its_lines(tmp_path: Path) -> None:
+    found: list[tuple[Site, ...]] = []
+    USER_CODE.add_root(tmp_path)
+    source = compile("\n\nlook()\n", str(tmp_path / "page.html"), "exec")
+
+    exec(source, {"look": lambda: found.append(caller_sites(sys._getframe(1), 1)[0])})  # noqa: S102
+
+    assert frames(found[0])[0].location.line == 3

@@ -18,6 +18,8 @@ _LEDGER = (
 _SHELF = re.compile(r"([A-Z]+\s?)+-\d+$")
 _SHELF_V2 = re.compile(r"(?:[A-Z]+\s)*[A-Z]+-\d+$")
 _UNREADABLE = ["A" * 19 + "!"] * 12
+PARCELS = 30
+"""A third of them is enough to be found: what a busy machine kept waiting is not counted."""
 _LABEL_PRINTER = anyio.CapacityLimiter(1)
 _LABEL_PRINTERS = anyio.CapacityLimiter(4)
 # One client for the application; the carrier is no TLS server, so there is nothing to verify.
@@ -88,18 +90,18 @@ def weigh(seconds: float) -> None:
 
 async def weigh_all() -> int:
     """Weigh parcels one by one: each is short, together they hold everybody up."""
-    for _ in range(20):
+    for _ in range(PARCELS):
         weigh(0.032)
         await asyncio.sleep(0)
-    return 20
+    return PARCELS
 
 
 async def weigh_all_v2() -> int:
     """Mended: weighs what is needed."""
-    for _ in range(20):
+    for _ in range(PARCELS):
         weigh(0.001)
         await asyncio.sleep(0)
-    return 20
+    return PARCELS
 
 
 def print_label() -> None:  # defect: LOOP201 one-printer

@@ -165,6 +165,21 @@ class EagerMapping(msgspec.Struct, frozen=True, kw_only=True):
     location: Location
 
 
+class ThreadClass(msgspec.Struct, frozen=True, kw_only=True):
+    """A class of the application's that is used as a dependency, so that a thread makes it.
+
+    Attributes:
+        routes: How many routes depend on it.
+        only_stores: Whether making one calls nothing that could wait, so that the thread is for
+            nothing; false also where that cannot be told.
+    """
+
+    name: str
+    location: Location
+    routes: int
+    only_stores: bool = False
+
+
 class AppRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is known of an application without a request.
 
@@ -181,6 +196,7 @@ class AppRecord(msgspec.Struct, frozen=True, kw_only=True):
     old_pydantic: tuple[OldPydanticUse, ...] = ()
     implicit_optionals: tuple[ImplicitOptional, ...] = ()
     eager_mappings: tuple[EagerMapping, ...] = ()
+    thread_classes: tuple[ThreadClass, ...] = ()
     guarding_middleware: tuple[str, ...] = ()
     truncated: tuple[str, ...] = ()
     duration_ms: float = 0.0

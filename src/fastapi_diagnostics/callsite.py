@@ -23,6 +23,7 @@ LIBRARY: Final = 0
 USER: Final = 1
 FLUSH: Final = 2  # the unit of work of SQLAlchemy: what lies above was written by a flush
 STOP: Final = 3  # below these files there is only server and middleware, 40 to 60 frames
+TEMPLATE: Final = 4  # in `UserCode.kinds` only: the user's, and perhaps compiled from a template
 
 _STOP_FILES = (
     "/fastapi/routing.py",
@@ -35,6 +36,11 @@ _FLUSH_FILE = "/sqlalchemy/orm/unitofwork.py"
 _OWN_PACKAGE = str(Path(__file__).resolve().parent) + "/"
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 _CACHE_LIMIT = 20_000
+_USERS = (USER, TEMPLATE)
+_PYTHON = (".py", ".pyw", ".pyx", ".ipynb")
+_TEMPLATES: dict[CodeType, str] = {}
+"""What Jinja notes of the code that it compiles: pairs of lines, the template's and the code's."""
+_MAX_TEMPLATES = 2000
 _INNER = re.compile(r"\.<locals>\.<(?:listcomp|dictcomp|setcomp|genexpr|lambda)>")
 _WHOLE_INNER = re.compile(r"^<(?:listcomp|dictcomp|setcomp|genexpr)>$")
 
@@ -83,7 +89,7 @@ class UserCode:
             if len(self.kinds) > _CACHE_LIMIT:
                 self.kinds.clear()
             known = self.kinds[filename] = self._classify(filename)
-        return known
+        return USER if known == TEMPLATE else known
 
     def shown(self, filename: str) -> str:
         """Name a file as people know it: relative to the project root where it lies below it."""
@@ -120,7 +126,8 @@ class UserCode:
             return STOP
         if _installed(name) or name.startswith(self._libraries):
             return LIBRARY
-        return USER if name.startswith(self.roots) else LIBRARY
+        users = USER if name.endswith(_PYTHON) else TEMPLATE
+        return users if name.startswith(self.roots) else LIBRARY
 
 
 USER_CODE = UserCode()
@@ -145,14 +152,19 @@ def caller_sites(frame: FrameType | None, limit: int) -> tuple[tuple[Site, ...],
             code = frame.f_code
             kind = kinds.get(code.co_filename)
             if kind is None:
-                kind = USER_CODE.kind(code.co_filename)
-            if kind == USER:
+                USER_CODE.kind(code.co_filename)
+                kind = kinds.get(code.co_filename, LIBRARY)
+            if kind == LIBRARY:  # most are
+                pass
+            elif kind in _USERS:
+                if kind == TEMPLATE:
+                    _note_template(frame)
                 sites += ((code, frame.f_lasti),)
                 if len(sites) == limit:
                     return sites, flush
             elif kind == FLUSH:
                 flush = True
-            elif kind == STOP:
+            else:
                 return sites, flush
             frame = frame.f_back
         green = _parent_greenlet(green)
@@ -160,6 +172,14 @@ def caller_sites(frame: FrameType | None, limit: int) -> tuple[tuple[Site, ...],
             return sites, flush
         # The frames of a greenlet end where it was spawned; its parent's go on from there.
         frame = green.gr_frame
+
+
+def _note_template(frame: FrameType) -> None:
+    """Keep how the lines of compiled code belong to those of its template; Jinja tells it."""
+    code = frame.f_code
+    if code not in _TEMPLATES and len(_TEMPLATES) < _MAX_TEMPLATES:
+        lines = frame.f_globals.get("debug_info")
+        _TEMPLATES[code] = lines if isinstance(lines, str) else ""
 
 
 def user_traceback(error: BaseException, limit: int) -> tuple[Site, ...]:
@@ -231,10 +251,22 @@ def function_name(code: CodeType) -> str:
 
 
 def _line(code: CodeType, lasti: int) -> int:
+    lines = _TEMPLATES.get(code, "")
     for start, end, line in code.co_lines():
         if line is not None and start <= lasti < end:
-            return line
+            return _template_line(lines, line) if lines else line
     return code.co_firstlineno
+
+
+def _template_line(lines: str, line: int) -> int:
+    """Give the template's line for one of its compiled code; *lines* is like ``1=12&3=15``."""
+    found = 1
+    for pair in lines.split("&"):
+        theirs, _, compiled = pair.partition("=")
+        if not (theirs.isdecimal() and compiled.isdecimal()) or int(compiled) > line:
+            break
+        found = int(theirs)
+    return found
 
 
 def _in_loop(code: CodeType, lasti: int) -> bool:

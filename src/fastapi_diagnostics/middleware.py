@@ -126,14 +126,32 @@ async def _record(
         await app(scope, receive, send)
         return
     scope[SCOPE_KEY] = recorder.id
+    around = recorder.outer
     CURRENT.set(recorder)
+    if scope["type"] == "websocket":
+        receive = _counted(recorder, receive)
     try:
-        await app(scope, receive, _observed(recorder, runtime, send))
+        call = app(scope, receive, _observed(recorder, runtime, send))
+        await (call if recorder.driver is None else recorder.driver(call, recorder))
     except Exception as error:
         _note(recorder, error)
         raise
     finally:
         runtime.keep(recorder, "closed")
+        if around is not None:  # called in process: the capture's own code goes on in this task
+            CURRENT.set(around)
+
+
+def _counted(recorder: Recorder, receive: Receive) -> Receive:
+    """Count the messages of a websocket: each of them begins anew."""
+
+    async def counted_receive() -> Message:
+        message = await receive()
+        if message["type"] == "websocket.receive":
+            recorder.window += 1
+        return message
+
+    return counted_receive
 
 
 def _observed(recorder: Recorder, runtime: Runtime, send: Send) -> Send:

@@ -116,6 +116,14 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
         on_loop: Whether a synchronous driver ran it in the thread of a running event loop.
         locking: Whether it was written with ``with_for_update()``, which SQLite leaves out of
             the text.
+        option: Of relationship and column loads: what the query of the parents already asks for
+            this attribute, such as ``immediateload`` or ``defer``; empty if nothing. SQLAlchemy
+            refuses a second option for it.
+        own_ms: Of a statement that took at least 50 ms: how much of that it was not waiting for
+            the event loop, which others held, nor for threads of the process, at least; `None`
+            for shorter ones, and where nobody watched.
+        window: How many messages a websocket had received before it; zero elsewhere. What is
+            asked once for each of them is no loop over rows.
     """
 
     index: int
@@ -148,6 +156,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     connection: int | None = None
     on_loop: bool = False
     locking: bool = False
+    option: str = ""
+    own_ms: float | None = None
+    window: int = 0
 
 
 class EagerLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,6 +228,7 @@ class LazyLoadFailure(msgspec.Struct, frozen=True, kw_only=True):
         is_async: Whether the record's sessions are asynchronous ones.
         path: The relationships from the class that was selected down to the object; `root` is the
             name of that class. Both are empty where they are not known.
+        option: As in `Query.option`.
     """
 
     attribute: str
@@ -234,6 +246,7 @@ class LazyLoadFailure(msgspec.Struct, frozen=True, kw_only=True):
     is_async: bool = True
     path: tuple[str, ...] = ()
     root: str = ""
+    option: str = ""
 
 
 class ExceptionFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -534,6 +547,26 @@ class ResponseDiff(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Location | None
     model: str
     fields: tuple[StrippedField, ...]
+
+
+class ComparedResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a response that was looked at came from and what it was made of; names only.
+
+    Attributes:
+        endpoint: The function that returned it.
+        returned: Readable type of what it returned, such as ``dict`` or ``list[Book]``.
+        model: Readable name of the response model; empty without one, when all of it goes out.
+        sent: Paths of declared fields that went out, such as ``items[].title``, at most 60;
+            empty where the model does not tell what it lets through.
+        compared: Whether it was compared with what went out; some models cannot be, such as
+            those that let extra fields through.
+    """
+
+    endpoint: Location | None
+    returned: str
+    model: str = ""
+    sent: tuple[str, ...] = ()
+    compared: bool = False
 
 
 class HotLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -898,6 +931,19 @@ class LostState(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | None = None
 
 
+class OldPydanticCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that called a method which pydantic 2 keeps for what was written for pydantic 1.
+
+    Attributes:
+        model: Name of the receiver's class.
+        api: The method, such as ``.dict()``.
+    """
+
+    model: str
+    api: str
+    location: Location
+
+
 class BypassedHandler(msgspec.Struct, frozen=True, kw_only=True):
     """An exception handler that was not asked, because what it is for is a subclass.
 
@@ -946,6 +992,8 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
             also matches this URL, word for word where the one that took it has a parameter.
         slash_redirect: `None` unless the answer was such a redirect.
         bypassed_handlers: Of a 404 or 405 of the router itself: the handler that did not see it.
+        compared_responses: Of the responses that were sampled; of a stream those items that
+            differ from one another.
     """
 
     id: str
@@ -997,6 +1045,8 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     failed_commits: tuple[FailedCommit, ...] = ()
     session_clashes: tuple[SessionClash, ...] = ()
     bypassed_handlers: tuple[BypassedHandler, ...] = ()
+    compared_responses: tuple[ComparedResponse, ...] = ()
+    old_pydantic_calls: tuple[OldPydanticCall, ...] = ()
 
 
 def decode_record(data: bytes) -> RequestRecord:

@@ -69,10 +69,14 @@ class Recorder:
         outer: The open `capture` around this one; takes over its facts when this one is closed.
         sealing: The state of the record that is being made, while parts seal.
         responded: Reading of *clock* after the last byte was handed to the server.
+        driver: Times the request step by step where its loop cannot be watched; else `None`.
         refresh: Keeps the record as it is now, unless it is closed; `None` before the response
             was sent, and where nothing is known to follow it.
         scope: The ASGI scope; `None` for captures and once closed.
+        timing: The part named "time", which is asked for at every callback of the loop; `None`
+            once closed, and where nothing times.
         values: How bound values and inputs may be shown.
+        window: How many messages a websocket has received.
     """
 
     __slots__ = (
@@ -80,6 +84,7 @@ class Recorder:
         "_steps",
         "clock",
         "closed",
+        "driver",
         "exceptions",
         "id",
         "kind",
@@ -95,7 +100,9 @@ class Recorder:
         "started",
         "started_at",
         "status",
+        "timing",
         "values",
+        "window",
     )
 
     def __init__(  # noqa: PLR0913 - one keyword for each thing that differs between requests
@@ -119,15 +126,18 @@ class Recorder:
         self.started_at = wall()
         self.phase: PhaseName = phase
         self.parts: dict[str, Any] = {name: make() for name, make in PARTS_FROM_START.items()}
+        self.timing: Any = self.parts.get("time")
         self.outer = outer
         self.closed = False
         self.sealing: State = "open"
         self.lingers = False
         self.responded: float | None = None
+        self.driver: Callable[[Any, Recorder], Any] | None = None
         self.refresh: Callable[[], None] | None = None
         self.scope = scope
         self.status: int | None = None
         self.values = values
+        self.window = 0
         self.exceptions: list[ExceptionFact] = []
         self._seen: list[BaseException] = []
         self._steps: list[tuple[PhaseName, float]] = [(phase, self.started)]
@@ -204,7 +214,11 @@ class Recorder:
             fields["exceptions"] = self.exceptions
         times = (self.started_at, self.started, self.responded or now, now)
         core = (self.id, self.kind, state, self.name, self.status, times, self._steps)
-        return Sealed(id=self.id, data=_pack((core, fields)))
+        try:
+            data = _pack((core, fields))
+        except UnicodeEncodeError:  # half a surrogate pair, as in names of files
+            data = _pack(_encodable(msgspec.to_builtins((core, fields))))
+        return Sealed(id=self.id, data=data)
 
     def close(self) -> None:
         """Take no more facts, hand them to the capture around, let go of live objects."""
@@ -212,7 +226,7 @@ class Recorder:
         outer = self.outer
         if outer is not None and not outer.closed:
             outer.absorb(self)
-        self.outer = self.scope = self.refresh = None
+        self.outer = self.scope = self.driver = self.refresh = self.timing = None
         self.parts = {}
         self._seen.clear()
 
@@ -280,6 +294,17 @@ class _Core(msgspec.Struct, frozen=True, array_like=True):
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[_Core, dict[str, Any]]).decode
+
+
+def _encodable(value: Any) -> Any:
+    """Write out what UTF-8 has no bytes for, in every text of some builtins."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(entry) for entry in value]
+    return value
 
 
 def _phases(core: _Core) -> Iterator[Phase]:

@@ -91,10 +91,10 @@ class Diagnostics:
 
     def open(self, scope: Scope) -> Recorder:
         """Open a recording for an http or websocket scope."""
-        self.watch_loop()
+        watched = self.watch_loop()
         if not self._adopted:
             self._adopt(scope.get("app"))
-        return Recorder(
+        recorder = Recorder(
             record_id=RECORD_IDS(),
             kind=scope["type"],
             clock=self._clock,
@@ -103,12 +103,20 @@ class Diagnostics:
             outer=open_capture(),
             values=self.settings.values,
         )
+        if not watched:
+            recorder.driver = event_loop.driver()
+        return recorder
 
-    def watch_loop(self) -> None:
-        """Hook what may have come into being since: the running loop, SQLAlchemy's import."""
-        event_loop.watch_running_loop()
+    def watch_loop(self) -> bool:
+        """Hook what may have come into being since: the running loop, SQLAlchemy's import.
+
+        Returns:
+            Whether the loop is watched.
+        """
+        watched = event_loop.watch_running_loop()
         if sqlalchemy_collector.wanted():
             sqlalchemy_collector.install(HOOKS)
+        return watched
 
     def keep(self, recorder: Recorder, state: State) -> None:
         """Seal a recording on this thread and hand the record on; never raises."""

@@ -20,6 +20,7 @@ from fastapi_diagnostics.collectors import (
     background,
     dependency_state,
     event_loop,
+    old_pydantic,
     response_diff,
     tasks,
     threadpool,
@@ -69,6 +70,7 @@ _COLLECTORS = (
     event_loop,
     tasks,
     dependency_state,
+    old_pydantic,
     sqlalchemy_collector,
 )
 

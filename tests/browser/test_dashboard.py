@@ -43,9 +43,73 @@ def test_much_data_neither_complains_nor_overflows(page, site, backend):
     backend.store.save(many_reports())
     page.set_viewport_size(PHONE)
 
-    for path in ("", "requests", "requests/01KB5HUGE", "queries", "loop?minutes=1440"):
+    for path in (
+        *("", "requests", "requests/01KB5HUGE", "queries", "loop?minutes=1440"),
+        *("validation", "validation?route=GET+/tenants/{id}/r1", "responses"),
+        "responses?route=GET+/tenants/{id}/r1",
+    ):
         page.goto(site + path)
         assert overflow(page) <= 0, path
+
+
+@pytest.mark.parametrize("width", [390, 700, 900, 1024, 1280])
+def test_the_navigation_breaks_no_word_at_any_width(page, site, width):
+    page.set_viewport_size({"width": width, "height": 720})
+
+    page.goto(site)
+
+    heights = page.locator("#nav a").evaluate_all("links => links.map(a => a.scrollHeight)")
+    assert max(heights) <= 48
+    assert overflow(page) <= 0
+
+
+def test_the_strip_of_hooks_is_one_line(page, site, backend):
+    names = (
+        *("dependencies", "exceptions", "response fields", "background tasks", "threadpool"),
+        *("event loop", "tasks", "coroutines never awaited", "state of dependencies"),
+        *("pydantic 1 methods", "SQL"),
+    )
+    backend.hooks = [{"name": name, "on": True, "why": ""} for name in names]
+
+    page.goto(site)
+
+    assert page.locator(".hooks li").count() == len(names)
+    assert page.locator(".hooks").bounding_box()["height"] < 24
+    expect(page.locator(".hooks li", has_text="Coroutines")).to_have_attribute(
+        "title", "Coroutines never awaited"
+    )
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("scripts", [True, False], ids=["with", "without-javascript"])
+def test_a_refused_field_leads_to_its_finding_and_to_an_example(browser, site, scripts):
+    context = browser.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+
+    page.goto(site + "validation")
+    expect(page.get_by_text("Send user_name instead of username.")).to_be_visible()
+    page.get_by_role("link", name="example request").click()
+    expect(page.get_by_role("heading", name="What validation refused")).to_be_visible()
+    page.goto(site + "validation")
+    page.get_by_role("link", name="REQ101").click()
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("was refused")
+    context.close()
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("scripts", [True, False], ids=["with", "without-javascript"])
+def test_a_removed_field_leads_to_its_finding_and_opens_what_was_sent(browser, site, scripts):
+    context = browser.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+
+    page.goto(site + "responses")
+    page.get_by_text("3 declared fields").click()
+    expect(page.get_by_text("links[].title")).to_be_visible()
+    page.get_by_role("link", name="RES103").click()
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("emial")
+    context.close()
 
 
 def test_hostile_data_runs_nothing(page, site, backend):

@@ -21,7 +21,7 @@ def spin(seconds: float) -> None:
 
 async def request(name: str, endpoint: Endpoint, **scope: Any) -> RequestRecord:
     """Run *endpoint* as one request, opened and sealed as the middleware does it."""
-    event_loop.watch_running_loop()
+    watched = event_loop.watch_running_loop()
     recorder = Recorder(
         record_id=name,
         kind="http",
@@ -31,8 +31,9 @@ async def request(name: str, endpoint: Endpoint, **scope: Any) -> RequestRecord:
         scope={"type": "http", "method": "GET", "path": f"/{name}", "client": (name, 1), **scope},
     )
     CURRENT.set(recorder)
+    driver = None if watched else event_loop.driver()
     try:
-        await endpoint()
+        await (endpoint() if driver is None else driver(endpoint(), recorder))
         recorder.responded = time.perf_counter()
         return recorder.seal("closed", route=f"GET /{name}")
     finally:

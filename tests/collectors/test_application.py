@@ -13,12 +13,13 @@ from typing import Annotated, Any
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer, OAuth2PasswordBearer
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
-from starlette.routing import Host, Mount, Route
+from starlette.routing import Host, Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from fastapi_diagnostics.callsite import USER_CODE
@@ -224,6 +225,21 @@ def test_mounted_applications_and_hosts_do_not_compete_with_one_another() -> Non
 
     assert overlaps(app) == []
     assert {route.path for route in record.routes} >= {"/one/books", "/two/books", "/books"}
+
+
+def test_a_route_class_that_matches_in_its_own_way_takes_nothing_for_certain() -> None:
+    class OnlyForBeta(APIRoute):
+        def matches(self, scope: Any) -> Any:
+            beta = (b"x-beta", b"1") in scope["headers"]
+            return super().matches(scope) if beta else (Match.NONE, {})
+
+    router = APIRouter(route_class=OnlyForBeta)
+    router.add_api_route("/items", lambda: 1)
+    app = FastAPI()
+    app.include_router(router)
+    app.add_api_route("/items", lambda: 2)
+
+    assert overlaps(app) == []
 
 
 def test_a_websocket_and_a_get_may_have_one_path() -> None:

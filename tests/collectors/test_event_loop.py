@@ -30,6 +30,7 @@ from tests.collectors.event_loop_requests import request, run, spin, the_block, 
 
 ASYNCIO = asyncio.new_event_loop
 UVLOOP = uvloop.new_event_loop
+TURNS = 4
 both_loops = pytest.mark.parametrize("make_loop", [ASYNCIO, UVLOOP], ids=["asyncio", "uvloop"])
 
 
@@ -47,6 +48,19 @@ def hooks() -> Iterator[Hooks]:
 
 def record_of(endpoint, make_loop=ASYNCIO) -> RequestRecord:
     return run(request("r1", endpoint), make_loop)
+
+
+def told_record_of(endpoint, make_loop=ASYNCIO) -> RequestRecord:
+    """Give the record of a turn in which the line was seen.
+
+    What keeps the GIL can be looked at only when it comes back, and if another thread or the loop
+    itself gets the GIL first, its line is lost: so it gets a few turns.
+    """
+    for _ in range(TURNS):
+        record = record_of(endpoint, make_loop)
+        if [block.call for block in record.blocks if block.location is not None and block.call]:
+            break
+    return record
 
 
 def line_of(mark: str) -> int:
@@ -160,7 +174,7 @@ def test_what_holds_the_gil_in_one_call_of_c_is_found() -> None:
     async def endpoint() -> None:
         json.dumps(rows)  # here: json
 
-    assert_found(record_of(endpoint), mark="here: json", kind="json", call="json.dumps")
+    assert_found(told_record_of(endpoint), mark="here: json", kind="json", call="json.dumps")
 
 
 def test_a_pickle_is_found() -> None:
@@ -169,7 +183,7 @@ def test_a_pickle_is_found() -> None:
     async def endpoint() -> None:
         pickle.dumps(rows)  # here: pickle
 
-    assert_found(record_of(endpoint), mark="here: pickle", kind="pickle", call="pickle.dumps")
+    assert_found(told_record_of(endpoint), mark="here: pickle", kind="pickle", call="pickle.dumps")
 
 
 @both_loops
@@ -179,7 +193,7 @@ def test_a_catastrophic_pattern_is_found(make_loop) -> None:
     async def endpoint() -> None:
         pattern.match("a" * 23 + "!")  # here: regex
 
-    record = record_of(endpoint, make_loop)
+    record = told_record_of(endpoint, make_loop)
 
     assert_found(record, mark="here: regex", kind="regex", call="re.Pattern.match")
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import pdb  # noqa: T100 - a breakpoint is the subject
+import re
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ import uvloop
 
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
-from fastapi_diagnostics.collectors.event_loop import watchdog
+from fastapi_diagnostics.collectors.event_loop import arrivals, watchdog
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import LoopBlock, RequestRecord
@@ -72,7 +73,7 @@ def driven(coroutine):
             coroutine.send(None)
 
 
-def test_a_loop_without_room_for_attributes_is_off_with_the_reason(hooks: Hooks) -> None:
+def test_a_loop_without_room_for_attributes_is_timed_request_by_request(hooks: Hooks) -> None:
     records: list[RequestRecord] = []
 
     async def work() -> None:
@@ -87,10 +88,10 @@ def test_a_loop_without_room_for_attributes_is_off_with_the_reason(hooks: Hooks)
     asyncio.run(work())
 
     (status,) = hooks.status()
-    assert not status.on
+    assert "only the steps of a request's own task" in status.why
     assert "Proxy refuses" in status.why
-    assert [record.blocks for record in records] == [(), ()]
-    assert records[0].time.on_loop_ms is None
+    assert [the_block(record).call for record in records] == ["time.sleep", "time.sleep"]
+    assert records[0].time.on_loop_ms >= 150
 
 
 def test_without_an_asyncio_loop_requests_are_recorded_and_the_reason_is_told(hooks: Hooks) -> None:
@@ -102,18 +103,10 @@ def test_without_an_asyncio_loop_requests_are_recorded_and_the_reason_is_told(ho
     driven(work())
 
     (status,) = hooks.status()
-    assert (status.on, "trio" in status.why) == (False, True)
-    assert (records[0].id, records[0].blocks) == ("r1", ())
+    assert (status.on, "no asyncio loop runs here" in status.why) == (True, True)
+    assert (records[0].id, the_block(records[0]).kind) == ("r1", "sleep")
     assert the_block(run(request("r2", blocking), ASYNCIO)).kind == "sleep"
-    assert [status.on for status in hooks.status()] == [True]
-
-
-def test_trio_runs_a_recorded_request() -> None:
-    trio = pytest.importorskip("trio")
-
-    record = trio.run(request, "r1", blocking)
-
-    assert (record.id, record.blocks) == ("r1", ())
+    assert [(status.on, status.why) for status in hooks.status()] == [(True, "")]
 
 
 def test_a_loop_that_is_replaced_while_it_runs_is_no_crash() -> None:
@@ -146,7 +139,7 @@ def without_proc(monkeypatch) -> None:
         return hidden
 
     monkeypatch.setattr(os, "open", hiding(os.open))
-    monkeypatch.setattr(os, "listdir", hiding(os.listdir))
+    monkeypatch.setattr(arrivals, "_list", hiding(os.listdir))
 
 
 async def hashing() -> None:
@@ -251,6 +244,49 @@ def test_a_coroutine_that_never_yields_is_told_while_it_runs(make_loop, monkeypa
     assert (block.ended, block.kind) == (False, "cpu")
     assert block.location.function.endswith("endpoint")
     assert block.duration_ms >= 200
+
+
+def told_while_running(make_loop, first) -> LoopBlock:
+    """Do *first*, wait in one call until a block is told, and give that block."""
+    told: list[LoopBlock] = []
+    arrived = threading.Event()
+
+    def listen(block: LoopBlock, _route: str) -> None:
+        told.append(block)
+        arrived.set()
+
+    async def endpoint() -> None:
+        await asyncio.sleep(0)
+        first()
+        arrived.wait(20)
+
+    event_loop.on_block_of_nobody = listen
+    record = run(request("r1", endpoint), make_loop)
+
+    (block,) = told
+    assert not block.ended
+    assert the_block(record).duration_ms >= block.duration_ms >= 200
+    return block
+
+
+@both_loops
+def test_one_call_that_has_not_ended_is_told_while_it_runs(make_loop, monkeypatch) -> None:
+    monkeypatch.setattr(watchdog, "RUNNING_S", 0.2)
+
+    block = told_while_running(make_loop, lambda: None)
+
+    assert (block.kind, block.call) == ("lock", "threading.Event.wait")
+
+
+@both_loops
+def test_what_kept_the_gil_is_told_as_soon_as_it_gives_it_back(make_loop, monkeypatch) -> None:
+    monkeypatch.setattr(watchdog, "RUNNING_S", 0.2)
+    slow_pattern, text = re.compile(r"(a+)+$"), "a" * 24 + "!"
+
+    # Whoever gets the GIL first: at times the loop goes on to its next line before we can look.
+    turns = (told_while_running(make_loop, lambda: slow_pattern.match(text)) for _ in range(4))
+
+    assert any((block.kind, block.call) == ("regex", "re.Pattern.match") for block in turns)
 
 
 def test_a_process_that_was_stopped_did_not_block() -> None:

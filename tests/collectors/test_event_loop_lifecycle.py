@@ -50,6 +50,11 @@ async def blocking() -> None:
     time.sleep(0.1)
 
 
+async def awaiting_and_blocking() -> None:
+    await asyncio.sleep(0)
+    time.sleep(0.1)
+
+
 @both_loops
 def test_undo_leaves_the_loop_as_it_was(hooks: Hooks, make_loop) -> None:
     with asyncio.Runner(loop_factory=make_loop) as runner:
@@ -61,7 +66,8 @@ def test_undo_leaves_the_loop_as_it_was(hooks: Hooks, make_loop) -> None:
 
         hooks.undo()
 
-        assert {"call_soon", "call_soon_threadsafe", "call_at"} <= during
+        soon = {"_call_soon"} if make_loop is ASYNCIO else {"call_soon", "call_soon_threadsafe"}
+        assert soon | {"call_at"} <= during
         assert vars(loop).keys() == before.keys()
         assert len(gc.callbacks) == len(callbacks) - 1
         runner.run(nothing())
@@ -83,12 +89,80 @@ def test_undo_leaves_what_somebody_else_has_put_over_it(hooks: Hooks) -> None:
 def test_a_loop_is_patched_once_however_often_it_is_asked_for(hooks: Hooks) -> None:
     async def twice() -> bool:
         event_loop.watch_running_loop()
-        first = asyncio.get_running_loop().call_soon
+        first = asyncio.get_running_loop().call_at
         event_loop.install(hooks)
         event_loop.watch_running_loop()
-        return asyncio.get_running_loop().call_soon is first
+        return asyncio.get_running_loop().call_at is first
 
     assert asyncio.run(twice())
+
+
+class Counting(asyncio.SelectorEventLoop):
+    """A loop whose class has its own way of queueing."""
+
+    counted = 0
+
+    def _call_soon(self, callback, args, context):
+        self.counted += 1
+        return super()._call_soon(callback, args, context)
+
+
+class Announcing(asyncio.SelectorEventLoop):
+    """A loop whose class adds something to the public method."""
+
+    counted = 0
+
+    def call_soon(self, callback, *args, context=None):
+        self.counted += 1
+        return super().call_soon(callback, *args, context=context)
+
+
+@pytest.mark.parametrize("loop_class", [Counting, Announcing])
+def test_a_loop_with_a_way_of_its_own_keeps_it_and_is_watched(loop_class) -> None:
+    with asyncio.Runner(loop_factory=loop_class) as runner:
+        loop = runner.get_loop()
+        record = runner.run(request("r1", awaiting_and_blocking))
+
+    assert loop.counted > 2
+    assert the_block(record).call == "time.sleep"
+
+
+def test_a_loop_without_its_queue_is_watched_through_its_public_methods(monkeypatch) -> None:
+    original = asyncio.BaseEventLoop._call_soon
+
+    def theirs(self, callback, args, context):
+        return original(self, callback, args, context)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "_call_soon", theirs)
+    with asyncio.Runner() as runner:
+        record = runner.run(request("r1", awaiting_and_blocking))
+        names = vars(runner.get_loop()).keys()
+
+    assert the_block(record).call == "time.sleep"
+    assert {"call_soon", "call_soon_threadsafe"} <= names
+    assert "_call_soon" not in names
+
+
+def test_a_watched_loop_refuses_when_it_is_closed() -> None:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        runner.run(watched())
+
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.call_soon(print)
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.call_soon_threadsafe(print)
+
+
+def test_debug_mode_that_is_switched_on_later_shows_the_users_line() -> None:
+    async def work() -> str:
+        event_loop.watch_running_loop()
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        handle = loop.call_soon(int)
+        return handle._source_traceback[-1].name
+
+    assert asyncio.run(work()) == "work"
 
 
 def test_it_works_again_after_undo_and_install(hooks: Hooks) -> None:
@@ -223,7 +297,7 @@ def test_debug_mode_still_refuses_a_coroutine_and_shows_the_task(caplog) -> None
 def test_a_loop_that_refuses_is_reported(hooks: Hooks) -> None:
     class Stubborn(asyncio.SelectorEventLoop):
         def __setattr__(self, name: str, value: object) -> None:
-            if name == "call_soon":
+            if name in {"call_soon", "_call_soon"}:
                 raise AttributeError("read-only")
             super().__setattr__(name, value)
 
@@ -231,8 +305,7 @@ def test_a_loop_that_refuses_is_reported(hooks: Hooks) -> None:
         record = runner.run(request("r1", nothing))
 
     (status,) = hooks.status()
-    assert (status.name, status.on) == ("event loop", False)
-    assert "refuses" in status.why
+    assert (status.name, "Stubborn refuses: read-only" in status.why) == ("event loop", True)
     assert record.blocks == ()
 
 

@@ -1,6 +1,7 @@
 # ruff: noqa: ASYNC251 - what blocks a loop is the subject here
 """What the lifespan does to the loop is told apart from requests, over a real server."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -34,13 +35,21 @@ async def slow(_: FastAPI) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def slow_and_then_long(_: FastAPI) -> AsyncIterator[None]:
+    time.sleep(0.2)
+    await asyncio.sleep(0.3)
+    yield
+
+
+@asynccontextmanager
 async def quick(_: FastAPI) -> AsyncIterator[None]:
     yield
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_sleep_in_the_lifespan_is_a_note_of_no_request(loop) -> None:
-    (finding,) = findings_after_start(slow, loop)
+@pytest.mark.parametrize("lifespan", [slow, slow_and_then_long])
+def test_a_sleep_in_the_lifespan_is_a_note_of_no_request(lifespan, loop) -> None:
+    (finding,) = findings_after_start(lifespan, loop)
 
     assert (finding["rule"], finding["severity"]) == ("LOOP104", "info")
     assert finding["location"]["code"] == "time.sleep(0.2)"

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
+from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import LoopBlock, RequestRecord
@@ -47,6 +48,10 @@ def line_of(mark: str) -> int:
     lines = Path(__file__).read_text(encoding="utf-8").splitlines()
     (found,) = [number for number, line in enumerate(lines, 1) if line.endswith(f"# {mark}")]
     return found
+
+
+async def nothing() -> None:
+    """Do nothing."""
 
 
 def until(attempt: Callable[[], LoopBlock | None]) -> LoopBlock:
@@ -173,6 +178,30 @@ def test_a_thread_of_no_request_is_nobodys() -> None:
     block = until(attempt)
 
     assert (block.thread, block.location.line) == ("indexer", line_of("here: scan"))
+
+
+@on_linux
+def test_who_keeps_the_gil_when_no_loop_runs_any_more_disturbs_none() -> None:
+    told: list[LoopBlock] = []
+    event_loop.on_block_of_nobody = lambda block, _: told.append(block)
+    awake: list[bool] = []
+
+    def serve() -> None:
+        run(request("r1", nothing), ASYNCIO)
+
+    for _ in range(3):  # one of them would be seen
+        server = threading.Thread(target=serve)
+        server.start()
+        server.join()
+        awake.append(not WATCHDOG.asleep)
+        scan()
+        turns = WATCHDOG.turns
+        end = time.perf_counter() + 5
+        while WATCHDOG.turns < turns + 2 and not WATCHDOG.asleep and time.perf_counter() < end:
+            time.sleep(0.005)
+
+    assert all(awake)
+    assert told == []
 
 
 def test_a_thread_that_computes_in_python_is_not_accused() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,8 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, Pool, StaticPool
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.collectors.sqlalchemy.holds import HELD
+from fastapi_diagnostics.collectors.sqlalchemy.holds import HELD, Hold
+from fastapi_diagnostics.collectors.sqlalchemy.waiting import cpu_of, look_at
 from fastapi_diagnostics.collectors.sqlalchemy.watch import WATCH
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import CURRENT
@@ -322,6 +324,31 @@ def test_a_thread_that_sleeps_is_told_from_one_that_computes(tmp_path: Path) -> 
     assert asleep.only.rule == "SQL302"
     assert asleep.only.location.line == line_of("asleep", __file__)
     assert [code for code in busy.codes if code == "SQL302"] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "is_seen"), [("carrier.client", True), ("sqlalchemy.engine.cursor", False)]
+)
+def test_what_waits_within_sqlalchemy_waits_for_nothing_else(module: str, is_seen: bool) -> None:  # noqa: FBT001
+    waits, goes_on = threading.Event(), threading.Event()
+    library: dict[str, Any] = {"__name__": module, "waits": waits, "goes_on": goes_on}
+    source = compile("def call():\n waits.set()\n goes_on.wait(10)", "/lib/client.py", "exec")
+    exec(source, library)  # noqa: S102 - our own text
+    holds: list[Hold] = []
+
+    def use() -> None:
+        holds.append(Hold(recorder(), 1, 0.0, scarce=True))
+        library["call"]()
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    assert waits.wait(10)
+    holds[0].cpu = cpu_of(holds[0].native)
+    look = look_at(holds[0], database=False)
+    goes_on.set()
+    thread.join()
+
+    assert (look.site is not None) is is_seen
 
 
 # Connections that were forgotten.

@@ -249,6 +249,13 @@ def with_sharing(shop: Shop) -> None:
         await db.scalar(select(Author.name))
         await asyncio.gather(db.scalar(select(Author.id)), db.scalar(select(Book.id)))  # gathers
 
+    @shop.app.get("/grouped")
+    async def grouped(db: Db) -> None:
+        await db.scalar(select(Author.name))
+        async with asyncio.TaskGroup() as group:  # groups
+            group.create_task(db.scalar(select(Author.id)))
+            group.create_task(db.scalar(select(Book.id)))
+
     @shop.app.get("/apart")
     async def apart() -> None:
         async def own(table: Any) -> Any:
@@ -278,6 +285,7 @@ def test_tasks_without_a_line_of_their_own_are_found_where_they_are_gathered(sho
     with_sharing(shop)
 
     assert shop.serve("GET /bare")[0].only.location.line == line_of("gathers", __file__)
+    assert shop.serve("GET /grouped")[0].only.location.line == line_of("groups", __file__)
 
 
 def test_sessions_of_their_own_and_tasks_in_turn_are_in_order(shop) -> None:

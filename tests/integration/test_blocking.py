@@ -1,5 +1,8 @@
 """Nothing of ours waits for a file or a lock on the application's loop."""
 
+import asyncio
+import time
+
 import pytest
 import sqlalchemy  # noqa: F401 - so that its hooks are installed, too
 from fastapi import FastAPI
@@ -21,6 +24,35 @@ def nothing_may_block():
     with blockbuster.blockbuster_ctx():
         yield
     FAULTS.clear()
+
+
+@pytest.mark.usefixtures("nothing_may_block")
+async def test_telling_of_a_block_and_its_victims_never_blocks_the_loop() -> None:
+    app = FastAPI()
+    app.add_middleware(DiagnosticsMiddleware)
+
+    @app.get("/compute")
+    async def compute() -> str:
+        end = time.thread_time() + 0.15
+        while time.thread_time() < end:
+            sum(range(1000))
+        return "done"
+
+    @app.get("/hello")
+    async def hello() -> str:
+        return "hello"
+
+    found: set[str] = set()
+    async with in_process(app) as client:
+        for _ in range(3):  # a machine without a processor for us says nothing
+            await asyncio.gather(client.get("/compute"), *(client.get("/hello") for _ in range(5)))
+            answer = await client.get("/_diagnostics/api/findings?wait=1")
+            found |= {finding["rule"] for finding in answer.json()["findings"]}
+            if found:
+                break
+
+    assert found == {"LOOP101"}
+    assert FAULTS.all() == ()
 
 
 @pytest.mark.usefixtures("nothing_may_block")

@@ -101,6 +101,23 @@ async def test_inside_a_request_both_record(session) -> None:
     assert whole["request"]["query_count"] == 6
 
 
+async def test_around_a_client_it_records_each_call_and_what_stands_between(session) -> None:
+    app = FastAPI()
+    app.add_middleware(DiagnosticsMiddleware)
+
+    @app.get("/count")
+    async def count() -> int:
+        return count_books(session)
+
+    async with in_process(app) as client, capture("both calls") as recording:
+        await client.get("/count")
+        session.expire_all()
+        session.scalars(select(Author.id)).all()
+        await client.get("/count")
+
+    assert recording.record.query_count == 5 + 1 + 5
+
+
 async def test_concurrent_captures_do_not_mix(session) -> None:
     async def one(name: str, statements: int) -> int:
         async with capture(name) as recording:

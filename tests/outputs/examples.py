@@ -7,8 +7,10 @@ from fastapi_diagnostics import source
 from fastapi_diagnostics.finding import Fix
 from fastapi_diagnostics.record import (
     Cleared,
+    ComparedResponse,
     DependencyRun,
     ExceptionFact,
+    ExpectedField,
     Frame,
     HotLine,
     LoopBlock,
@@ -16,6 +18,7 @@ from fastapi_diagnostics.record import (
     Rejection,
     RejectionError,
     ResponseDiff,
+    SentSecret,
     StrippedField,
     TaskRun,
     TimeSplit,
@@ -325,10 +328,22 @@ def rejection_report(record_id: str = "01KB5E0N3", minutes_ago: float = 7.0) -> 
                         type="missing",
                         message="Field required",
                         input="{'username': 'ada'}",
+                        keys=("username",),
                     ),
                 ),
                 content_type="application/json",
+                expects="json",
                 body_kind="json",
+                fields=(
+                    ExpectedField(
+                        path=("body", "user_name"),
+                        name="user_name",
+                        type="str",
+                        required=True,
+                        constraints=("length >= 2",),
+                    ),
+                ),
+                endpoint=a_location(file=AUTHORS, line=25, function="profile", code=""),
             ),
         ),
         phases=(Phase(name="dependencies", started_ms=0.2, duration_ms=1.4),),
@@ -380,9 +395,27 @@ def stripped_report(record_id: str = "01KB5E0N4", minutes_ago: float = 90.0) -> 
                     StrippedField(
                         path="emial", source="dict", owner="dict", model="ProfileOut", near="email"
                     ),
+                    StrippedField(
+                        path="password_hash",
+                        source="dict",
+                        owner="dict",
+                        model="ProfileOut",
+                        secret=True,
+                        type_name="str",
+                    ),
                 ),
             ),
         ),
+        compared_responses=(
+            ComparedResponse(
+                endpoint=place,
+                returned="dict",
+                model="ProfileOut",
+                sent=("name", "email", "links[].title"),
+                compared=True,
+            ),
+        ),
+        sent_secrets=(SentSecret(path="reset_token", hashed=False, endpoint=place),),
     )
 
 
@@ -400,6 +433,33 @@ def example_reports() -> list[Report]:
         for number in range(12)
     ]
     return [stripped_report(), *calm, rejection_report(), block_report(), n_plus_one_report()]
+
+
+def _many_errors(number: int) -> Rejection:
+    errors = tuple(
+        RejectionError(
+            loc=("body", "line_items", str(row), f"a_rather_long_name_of_a_field_{row}"),
+            type="int_parsing",
+            message="Input should be a valid integer, unable to parse string as an integer",
+            input=f"'{number}-{'x' * 60}'",
+        )
+        for row in range(12)
+    )
+    return Rejection(errors=errors, content_type="application/json", body_kind="json")
+
+
+def _many_fields(number: int) -> ResponseDiff:
+    fields = tuple(
+        StrippedField(
+            path=f"data.items[].a_rather_long_relationship.and_a_long_name_{row}_{number % 5}",
+            source="orm",
+            owner="AClassWithQuiteALongName",
+            model=f"ApiResponse[Page[AModelWithQuiteALongName{number % 7}]]",
+            type_name="datetime | None",
+        )
+        for row in range(20)
+    )
+    return ResponseDiff(endpoint=a_location(), model=fields[0].model, fields=fields)
 
 
 def many_reports(groups: int = 200, queries: int = 1_000) -> list[Report]:
@@ -426,6 +486,8 @@ def many_reports(groups: int = 200, queries: int = 1_000) -> list[Report]:
                 path=f"/tenants/{number}/orders",
                 route=f"GET /tenants/{{id}}/r{number % 23}",
                 duration_ms=5.0 + number % 40,
+                rejections=(_many_errors(number),),
+                response_diffs=(_many_fields(number),),
             )
         )
     statements = tuple(

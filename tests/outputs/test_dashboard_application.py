@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from fastapi_diagnostics.app_record import AppRecord, DependencyFact
+from fastapi_diagnostics.app_record import AppRecord, DependencyFact, ThreadClass
 from fastapi_diagnostics.store.protocol import Report
 from tests.builders import a_finding, a_location, a_record
 from tests.outputs.backends import a_rule
@@ -140,12 +140,43 @@ async def test_many_routes_are_turned_over_page_by_page(client, backend) -> None
     assert "101 to 120 of 120 routes" in words(last.text)
 
 
+async def test_class_dependencies_tell_what_their_thread_is_for(client, backend) -> None:
+    backend.app_record = an_app(
+        a_route("GET /x"),
+        thread_classes=(
+            ThreadClass(name="Export", location=a_location(), routes=1),
+            ThreadClass(name="Paging", location=a_location(), routes=12, only_stores=True),
+        ),
+    )
+
+    told = words((await client.get("application")).text)
+
+    assert "makes every class that is a dependency in one of its worker threads" in told
+    assert "Paging app/ services.py:12 for nothing: making one only sets attributes 12" in told
+    assert "Export app/ services.py:12 unless making one waits for something, for nothing" in told
+    assert told.index("Paging") < told.index("Export")
+
+
+async def test_without_class_dependencies_nothing_is_said_of_threads(client, backend) -> None:
+    backend.app_record = APP
+
+    assert "worker threads" not in words((await client.get("application")).text)
+
+
+async def test_many_class_dependencies_are_counted(client, backend) -> None:
+    many = [ThreadClass(name=f"C{n}", location=a_location(), routes=1) for n in range(20)]
+    backend.app_record = an_app(a_route("GET /x"), thread_classes=tuple(many))
+
+    assert "8 more such classes" in words((await client.get("application")).text)
+
+
 async def test_names_cannot_break_out_of_the_page(client, backend) -> None:
     evil = "<script>alert(1)</script>"
     backend.app_record = AppRecord(
         title=evil,
         routes=(a_route(f"GET /{evil}", name=evil, response_model=evil),),
         guarding_middleware=(evil,),
+        thread_classes=(ThreadClass(name=evil, location=a_location(), routes=1),),
     )
 
     answer = await client.get("application")

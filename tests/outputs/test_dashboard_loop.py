@@ -2,7 +2,16 @@
 
 import pytest
 
-from fastapi_diagnostics.record import Frame, HotLine, LoopBlock, TimeSplit, Victim
+from fastapi_diagnostics.record import (
+    Frame,
+    HotLine,
+    LoopBlock,
+    ShortBlocks,
+    ThreadHolder,
+    ThreadWait,
+    TimeSplit,
+    Victim,
+)
 from tests.builders import a_finding, a_location, a_report
 from tests.outputs.examples import at, example_reports
 from tests.outputs.pages import links, parsed, words
@@ -180,6 +189,82 @@ async def test_waiting_and_use_of_the_loop_are_spread_out(client, backend):
     assert "longest 700 ms" in told
     assert "4 requests spent 40 ms in or waiting for worker threads" in told
     assert "No call had to wait for one." in told
+
+
+async def test_a_block_that_still_runs_is_told_with_its_beginning(client, backend):
+    backend.store.save([a_blocking_report(block=a_block(duration_ms=10_000.0, ended=False))])
+
+    told = words((await client.get("loop")).text)
+    chosen = words((await client.get("loop?block=b1")).text)
+
+    assert "time.sleep of GET /books runs since " in told
+    assert "It was not over yet when this was noted: running since " in chosen
+
+
+async def test_a_block_that_was_told_while_it_ran_is_one_bar_when_it_has_ended(client, backend):
+    moment = at(1.0)
+    whole = a_block(id="b1", started_at=moment, duration_ms=31_000.0)
+    began = a_block(id="b2", started_at=moment, duration_ms=10_000.0, ended=False)
+    elsewhere = a_block(
+        id="b3", started_at=moment, ended=False, location=a_location(line=90), call="f"
+    )
+    backend.store.save(
+        [
+            a_blocking_report(id="r1", block=whole),
+            a_blocking_report(id="p1", block=began, kind="process"),
+        ]
+    )
+    one = await client.get("loop")
+    backend.store.save([a_blocking_report(id="p2", block=elsewhere, kind="process")])
+    other = await client.get("loop")
+
+    assert "The loop was held once in the last 5 min" in words(one.text)
+    assert "runs since" not in words(one.text)
+    assert "The loop was held twice" in words(other.text)
+
+
+async def test_short_stretches_are_shown_by_line_with_their_sum(client, backend):
+    shorts = ShortBlocks(longest=a_block(duration_ms=45.0, call="", kind="cpu"), count=12,
+                         total_ms=430.0)  # fmt: skip
+    backend.store.save([a_report(id=f"r{n}", started_at=at(1.0), short_blocks=(shorts,))
+                        for n in range(2)])  # fmt: skip
+
+    answer = await client.get("loop")
+
+    [row] = parsed(answer.text).findall(".//table/tbody/tr")
+    told = " ".join(" ".join(row.itertext()).split())
+    assert told == "app/ services.py:12 cpu GET /books \u00d724 45 ms 860 ms"
+    assert "Held it briefly, again and again" in words(answer.text)
+
+
+async def test_who_waited_for_a_thread_and_who_had_them_is_told(client, backend):
+    wait = ThreadWait(
+        name="Settings",
+        role="class-dependency",
+        started_ms=1.0,
+        waited_ms=120.0,
+        phase="dependencies",
+        threads=40,
+        holders=(
+            ThreadHolder(name="report", request_id="r9", route="GET /report", threads=39),
+            ThreadHolder(name="work of no request"),
+        ),
+    )
+    split = TimeSplit(threadpool_ms=130.0)
+    backend.store.save(
+        [a_report(id="r1", started_at=at(1.0), thread_waits=(wait, wait), time=split)]
+    )
+
+    answer = await client.get("loop")
+
+    [row] = parsed(answer.text).findall(".//table/tbody/tr")
+    told = " ".join(" ".join(row.itertext()).split())
+    assert told == (
+        "Settings a class as a dependency GET /books GET /report report 39 threads "
+        "work of no request 1 thread \u00d72 120 ms"
+    )
+    assert any(link.endswith("/requests/r9") for link in links(answer.text))
+    assert "2 calls had to wait for a thread, all 40 of them taken" in words(answer.text)
 
 
 async def test_a_quiet_stretch_names_a_longer_one_that_was_not(client, backend):

@@ -11,7 +11,7 @@ import msgspec
 
 from fastapi_diagnostics.finding import Finding
 from fastapi_diagnostics.record import Cleared, Location, Query, RequestRecord
-from fastapi_diagnostics.rules.sql._chains import looping, paced, short
+from fastapi_diagnostics.rules.sql._chains import looping, of_one_message, paced, short
 from fastapi_diagnostics.rules.sql.n_plus_one_lookup import MIN_DISTINCT
 from fastapi_diagnostics.rules.sql.write_per_row import MIN_WRITES
 
@@ -118,6 +118,12 @@ def _waiting(queries: list[Query], _record: RequestRecord) -> str:
     return "most waited over 100 ms for something else before they ran"
 
 
+def _by_message(queries: list[Query], _record: RequestRecord) -> str:
+    if len(queries) < MIN_REPEATS or len(of_one_message(queries)) == len(queries):
+        return ""
+    return f"for {len({query.window for query in queries})} messages of the websocket"
+
+
 def _again(queries: list[Query], record: RequestRecord) -> str:
     """Equal reads: the rule for duplicates passes them over only after a write."""
     if len(queries) < MIN_REPEATS or len({query.values_digest for query in queries}) > 1:
@@ -154,6 +160,7 @@ def _few_or_apart(queries: list[Query], _record: RequestRecord) -> str:
 _REASONS: tuple[Reason, ...] = (
     _eager,
     _many_rows,
+    _by_message,
     _one_flush,
     _in_list,
     _waiting,

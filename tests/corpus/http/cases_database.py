@@ -25,4 +25,12 @@ SITUATIONS = [
     case("table as its own model", "/heroes/own", "RES102", "team"),
     case("table with another model", "/heroes/public", "RES102", "team"),
     case("table alone", "/heroes/plain", None),
+    case(
+        "session used after its end",
+        "/task/of-request",
+        "SQL304",
+        severity="error",
+        mark="USED_LATE",
+    ),
+    case("session of a task's own", "/task/own", None),
 ]

@@ -1,9 +1,9 @@
 """Endpoints that return ORM objects and SQLModel tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI
+from fastapi import BackgroundTasks, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, field_validator
 from sqlalchemy import ForeignKey, create_engine, select
 from sqlalchemy.ext.associationproxy import association_proxy
@@ -131,6 +131,7 @@ def make() -> FastAPI:
             yield session
 
     _authors(app, Annotated[Session, Depends(get_session)])
+    _tasks(app, lambda: Session(engine))
     _heroes(app, Annotated[Session, Depends(get_session)])
     app.state.close = engine.dispose
     return app
@@ -177,6 +178,27 @@ def _authors(app: FastAPI, db: Any) -> None:
     def no_model(session: db):  # type: ignore[no-untyped-def] # as people write it
         author = session.get(Author, 1)
         return {"name": author.name, "password_hash": author.password_hash}
+
+
+def count_late(session: Session) -> None:
+    session.scalars(select(Author)).all()  # USED_LATE
+
+
+def _tasks(app: FastAPI, open_session: Callable[[], Session]) -> None:
+    def count() -> None:
+        with open_session() as session:
+            session.scalars(select(Author)).all()
+
+    @app.get("/task/of-request")
+    def of_request(tasks: BackgroundTasks) -> str:
+        with open_session() as session:
+            tasks.add_task(count_late, session)
+        return "ok"
+
+    @app.get("/task/own")
+    def own(tasks: BackgroundTasks) -> str:
+        tasks.add_task(count)
+        return "ok"
 
 
 def _heroes(app: FastAPI, db: Any) -> None:

@@ -69,7 +69,11 @@ async def _verdict(app: Any, situation: Situation, places: dict[str, tuple[str, 
             listed = await client.get(f"{API}/requests", params={"limit": 1})
             record_id = listed.json()["requests"][0]["id"]
         found = await client.get(f"{API}/requests/{record_id}", params={"wait": "closed"})
-    return judge(situation, status, found.json()["findings"], places)
+        findings = found.json()["findings"]
+        if situation.standing:
+            groups = await client.get(f"{API}/findings", params={"limit": 500})
+            findings = [one for one in groups.json()["findings"] if one["request_id"] is None]
+    return judge(situation, status, findings, places)
 
 
 async def _connect(app: Any, situation: Situation) -> None:

@@ -1,6 +1,7 @@
 """What a labelled situation is, and the verdict on what was found in it."""
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +26,10 @@ class Situation:
         says: Must stand in the message.
         mark: The comment ``# NAME`` that ends the line at which it must be found.
         notes: Rules whose notes (severity info) are right here as well.
+        also: Rules that must find something as well: one failure may have two consequences.
         since: The FastAPI release from which on this is so.
         until: The FastAPI release from which on it is no longer so.
+        standing: Whether what is found in the application itself is judged, and not the request.
     """
 
     name: str
@@ -42,9 +45,11 @@ class Situation:
     says: str = ""
     mark: str = ""
     notes: frozenset[str] = frozenset()
+    also: AbstractSet[str] = frozenset()
     since: tuple[int, ...] = ()
     until: tuple[int, ...] = (1000,)
     websocket: bool = False
+    standing: bool = False
 
     @property
     def applies(self) -> bool:
@@ -78,10 +83,13 @@ def judge(
     missed = [] if status == situation.status else [f"answered {status}"]
     if situation.rule is not None:
         missed += list(_missed(situation, expected, marks))
+    found = {finding["rule"] for finding in findings}
+    missed += [f"{rule} not found" for rule in sorted(situation.also - found)]
     accused = [
         f"{finding['rule']} ({finding['severity']}): {finding['message']}"
         for finding in (*others, *expected[1:])
         if not (finding["severity"] == "info" and finding["rule"] in situation.notes)
+        and finding["rule"] not in situation.also
     ]
     return Verdict(situation, _shown(expected), missed, accused)
 

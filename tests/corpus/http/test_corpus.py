@@ -61,6 +61,15 @@ def test_every_miss_is_seen(status, findings) -> None:
     assert judge(LABEL, status, findings, PLACES).missed
 
 
+def test_of_two_consequences_none_may_be_missing_and_none_is_an_accusation() -> None:
+    label = Situation("z", dict, "/", rule="RES101", hint="alias", also={"TASK101"})
+    second = a_finding(rule="TASK101")
+
+    assert judge(label, 200, [a_finding(), second], {}).right
+    assert judge(label, 200, [a_finding()], {}).missed == ["TASK101 not found"]
+    assert judge(label, 200, [a_finding(), a_finding(rule="TASK102")], {}).accused
+
+
 def test_every_wrong_accusation_is_seen() -> None:
     note = a_finding(rule="SQL107", severity="info")
     silent = Situation("y", dict, "/", notes=frozenset({"SQL107"}))
@@ -74,5 +83,8 @@ def test_every_wrong_accusation_is_seen() -> None:
 def test_the_corpus_is_large_enough_and_its_names_are_unique() -> None:
     names = Counter(situation.name for situation in SITUATIONS)
 
+    families = {situation.rule[:3] for situation in SITUATIONS if situation.rule}
+
     assert len(SITUATIONS) >= 80
+    assert families >= {"REQ", "RES", "EXC", "TAS", "APP"}
     assert {name: count for name, count in names.items() if count > 1} == {}

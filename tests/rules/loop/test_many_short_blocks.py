@@ -2,6 +2,7 @@
 
 import pytest
 
+from fastapi_diagnostics.rules.loop.blocked_event_loop import check as blocked
 from fastapi_diagnostics.rules.loop.many_short_blocks import check
 from tests.builders import a_location, a_record
 from tests.rules.loop.blocks import CALLER, HERE, a_block, shorts
@@ -30,6 +31,27 @@ def test_a_line_that_blocks_anyway_is_reported_once() -> None:
     record = a_record(short_blocks=(shorts(12, 430.0),), blocks=(a_block(),))
 
     assert list(check(record)) == []
+    assert [finding.rule for finding in blocked(record)] == ["LOOP101"]
+
+
+def test_a_stretch_that_a_busy_machine_made_a_block_is_one_of_many() -> None:
+    stretched = a_block(duration_ms=61.0)
+    record = a_record(short_blocks=(shorts(12, 430.0),), blocks=(stretched,))
+
+    (finding,) = check(record)
+
+    assert (finding.evidence["count"], finding.evidence["total_ms"]) == (13, 491.0)
+    assert "13 times for up to 61 ms, 491 ms in all" in finding.message
+    assert list(blocked(record)) == []
+
+
+def test_a_block_of_another_thread_is_not_one_of_them() -> None:
+    held = a_block(kind="gil", thread="worker", duration_ms=61.0)
+    record = a_record(short_blocks=(shorts(12, 430.0),), blocks=(held,))
+
+    (finding,) = check(record)
+
+    assert finding.evidence["count"] == 12
 
 
 def test_two_functions_are_told_apart() -> None:

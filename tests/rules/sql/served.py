@@ -26,7 +26,7 @@ from fastapi_diagnostics.rules.catalogue import all_rules
 from fastapi_diagnostics.worker import Worker
 from tests.rules.sql.shop import Base, fill
 
-OTHERS = frozenset({"SQL105"})
+OTHERS = frozenset({"SQL105", "SQL106"})
 """Rules that have their own say about the statements of these tests."""
 
 

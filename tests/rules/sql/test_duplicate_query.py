@@ -124,3 +124,18 @@ def test_a_gap_of_statements_that_were_not_kept_proves_nothing():
     queries = (a_query(index=0), a_query(index=7), a_query(index=9))
 
     assert list(check(a_record(queries=queries, truncated=("queries",)))) == []
+
+
+def test_a_helper_is_not_to_blame_for_being_called_twice(engine):
+    def helper(s):
+        return s.scalar(NAME)
+
+    def use(s):
+        first = helper(s)
+        return first, helper(s)  # asks again
+
+    (finding,) = recorded(engine, use).findings("SQL105")
+
+    assert finding.severity == "info"
+    assert finding.location.line == line_of("asks again", __file__)
+    assert len(finding.evidence["locations"]) == 2

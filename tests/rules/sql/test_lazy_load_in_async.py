@@ -273,3 +273,14 @@ def test_a_lazy_load_while_serialising_blames_the_parents_query(database, hooks)
 
 def test_sync_sessions_never_come_here(engine):
     assert recorded(engine, lambda s: s.get(Author, 1).books).findings("SQL201") == []
+
+
+def test_a_deferring_option_has_to_make_way_by_hand(database):
+    async def use(s):
+        author = (await s.scalars(select(Author).options(defer(Author.name)))).first()
+        return author.name
+
+    (finding,) = recorded_async(database, use, raises=StatementError).findings("SQL201")
+
+    assert not finding.fix.mechanical
+    assert "takes the place of the defer()" in finding.fix.summary

@@ -2,7 +2,15 @@
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session, defer, load_only, selectin_polymorphic, selectinload, undefer
+from sqlalchemy.orm import (
+    Session,
+    defaultload,
+    defer,
+    load_only,
+    selectin_polymorphic,
+    selectinload,
+    undefer,
+)
 
 from tests.rules.sql.press import ARTICLES_EACH, MAGAZINES, Article, Editor, Magazine, Person
 from tests.rules.sql.shop import AUTHORS, Author, Book, line_of, recorded, recorded_async
@@ -47,10 +55,10 @@ def test_below_a_relationship_the_option_leads_down_to_the_column(press_engine):
             [len(article.body) for article in magazine.articles]
 
     (finding,) = recorded(press_engine, use).findings(*CODES)
-    option = selectinload(Magazine.articles).undefer(Article.body)
+    option = defaultload(Magazine.articles).undefer(Article.body)
     mended = recorded(press_engine, lambda s: use(s, option))
 
-    assert finding.fix.code == ".options(selectinload(Magazine.articles).undefer(Article.body))"
+    assert finding.fix.code == ".options(defaultload(Magazine.articles).undefer(Article.body))"
     assert mended.findings(*CODES) == []
 
 

@@ -177,7 +177,7 @@ def test_children_of_an_eager_load_are_found(engine):
     (finding,) = recorded(engine, use).findings()
 
     assert finding.evidence["attribute"] == "Book.publisher"
-    assert "selectinload(Author.books).joinedload(Book.publisher)" in finding.fix.code
+    assert "defaultload(Author.books).joinedload(Book.publisher)" in finding.fix.code
 
 
 def test_immediate_loading_is_an_n_plus_one_by_configuration(engine):

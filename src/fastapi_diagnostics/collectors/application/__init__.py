@@ -16,6 +16,7 @@ from fastapi_diagnostics.app_record import (
     OldPydanticUse,
 )
 from fastapi_diagnostics.collectors.application.calls import old_calls
+from fastapi_diagnostics.collectors.application.constructors import thread_classes
 from fastapi_diagnostics.collectors.application.handlers import guarding_middleware, handlers_of
 from fastapi_diagnostics.collectors.application.mappings import eager_mappings
 from fastapi_diagnostics.collectors.application.modules import members, modules_of
@@ -65,6 +66,7 @@ def collect(app: Any, *, breathe: Callable[[], None] = lambda: None) -> AppRecor
         old_pydantic=_kept("old_pydantic", old, cut),
         implicit_optionals=_kept("implicit_optionals", _implicit(models, dependants, sources), cut),
         eager_mappings=_kept("eager_mappings", _eager(modules, sources), cut),
+        thread_classes=_kept("thread_classes", thread_classes(_calls(walk), sources), cut),
         guarding_middleware=guarding_middleware(walk.applications),
         truncated=tuple(cut),
         duration_ms=round((time.thread_time() - began) * 1000, 2),
@@ -81,6 +83,13 @@ def _dependants(walk: Walk) -> tuple[Any, ...]:
             for _, inner in chain(dependant):
                 found.setdefault(id(inner.call), inner)
     return tuple(found.values())
+
+
+def _calls(walk: Walk) -> Iterator[Iterator[Any]]:
+    """Give for each route what it depends on."""
+    for walked in walk.routes:
+        dependant = getattr(walked.route, "dependant", None)
+        yield (inner.call for _, inner in chain(dependant))
 
 
 def _things(walk: Walk, dependants: Iterable[Any]) -> Iterator[Any]:

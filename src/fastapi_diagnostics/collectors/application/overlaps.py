@@ -41,7 +41,7 @@ class Candidate(msgspec.Struct, frozen=True):
 def candidate(route: Any, index: int, container: int, kind: str) -> Candidate | None:
     """Describe a route; `None` for what matches in a way of its own."""
     pattern = getattr(route, "path_regex", None)
-    if not isinstance(pattern, re.Pattern):
+    if not isinstance(pattern, re.Pattern) or not _matches_by_path(route):
         return None
     path: str = getattr(route, "path_format", "")
     return Candidate(
@@ -53,6 +53,13 @@ def candidate(route: Any, index: int, container: int, kind: str) -> Candidate | 
         methods=methods_of(route),
         literal=path.partition("{")[0],
     )
+
+
+def _matches_by_path(route: Any) -> bool:
+    """Tell whether path and method alone decide; a class of the user's may ask for a header."""
+    declared = getattr(route, "original_route", route)  # as it was before it was included
+    owner = getattr(getattr(type(declared), "matches", None), "__module__", "")
+    return str(owner).partition(".")[0] in {"fastapi", "starlette"}
 
 
 def methods_of(route: Any) -> frozenset[str] | None:

@@ -13,12 +13,19 @@ from contextlib import suppress
 from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop.blocks import look_before_response, open_loop
+from fastapi_diagnostics.collectors.event_loop.driver import WHY, Driver, driver_here, forget
 from fastapi_diagnostics.collectors.event_loop.greenlets import leave
 from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
 from fastapi_diagnostics.collectors.event_loop.late import LATE, NOBODY
 from fastapi_diagnostics.collectors.event_loop.part import LoopPart
 from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
-from fastapi_diagnostics.collectors.event_loop.state import ATTRIBUTE, SETTINGS, LoopState
+from fastapi_diagnostics.collectors.event_loop.state import (
+    DRIVEN,
+    SETTINGS,
+    WATCHED,
+    LoopState,
+    running_state,
+)
 from fastapi_diagnostics.collectors.event_loop.timer import PATCHED, patch
 from fastapi_diagnostics.collectors.event_loop.victims import ROUTES
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
@@ -40,7 +47,7 @@ that works for none, or of a request that is still in it; and with its route or 
 
 _installed: list[Hooks] = []
 _refused: set[type] = set()
-"""Loops of these classes take no attributes; asked once, not for each request."""
+"""Loops of these classes cannot be patched; asked once, not for each request."""
 _patched: dict[int, tuple[LoopState, dict[str, Any]]] = {}
 
 
@@ -66,20 +73,36 @@ def install(hooks: Hooks) -> None:
     WATCHDOG.on_drowsy = _has_late_victims
     hooks.on_undo(_undo)
     hooks.report(NAME, on=True)
-    watch_running_loop()
+    if _get_running_loop() is not None:
+        watch_running_loop()
 
 
-def watch_running_loop() -> None:
-    """Watch the loop that runs in this thread; about 0.1 µs where it is watched already."""
+def watch_running_loop() -> bool:
+    """Watch the loop that runs in this thread; about 0.1 µs where it is watched already.
+
+    Returns:
+        Whether it is; elsewhere `driver` watches single requests.
+    """
     loop = _get_running_loop()
-    try:
-        state = getattr(loop, ATTRIBUTE)
-    except AttributeError:
-        if not _installed:
-            return
-        state = _begin(loop)
-    if state is not None and WATCHDOG.asleep:
+    state = WATCHED.get(id(loop))
+    if state is None:
+        state = _begin(loop) if _installed else None
+        if state is None:
+            return False
+    if WATCHDOG.asleep:
         WATCHDOG.wake(state)
+    return True
+
+
+def driver() -> Driver | None:
+    """Give what times a request step by step where its loop cannot be watched, as on trio."""
+    if not _installed:
+        return None
+    try:
+        return driver_here()
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("event loop driver", error)
+        return None
 
 
 def before_response() -> None:
@@ -88,7 +111,7 @@ def before_response() -> None:
     Who waits is looked up while no client can have got that response yet.
     """
     try:
-        state = getattr(_get_running_loop(), ATTRIBUTE, None)
+        state = running_state()
         if state is not None:
             look_before_response(state, time.perf_counter())
     except Exception as error:  # noqa: BLE001 - ours, contained
@@ -98,27 +121,29 @@ def before_response() -> None:
 def _begin(loop: Any) -> LoopState | None:
     """Patch a loop at first sight; `None` if it cannot be watched."""
     if loop is None:
-        _report_off("no asyncio loop runs here (trio is not watched)")
+        _report_driven("no asyncio loop runs here")
         return None
     if type(loop) in _refused:
         return None
     try:
         state = LoopState(loop)
-        setattr(loop, ATTRIBUTE, state)
         made = patch(loop, state)
         state.note_reading()
         open_loop(state)
     except (AttributeError, TypeError) as error:
-        _report_off(f"{type(loop).__module__}.{type(loop).__qualname__} refuses: {error}")
+        name = f"{type(loop).__module__}.{type(loop).__qualname__}"
+        _report_driven(f"{name} refuses: {error}")
         _refused.add(type(loop))
         _give_up(loop)
         return None
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop patch", error)
+        _refused.add(type(loop))
         _give_up(loop)
         return None
-    for known in [key for key, (old, _) in _patched.items() if _is_over(old)]:
+    for known in [key for key, (old, _) in _patched.items() if old.is_over()]:
         _patched.pop(known)
+    WATCHED[id(loop)] = state
     _patched[id(loop)] = (state, made)
     WATCHDOG.watch(state)
     for hooks in _installed:
@@ -127,21 +152,15 @@ def _begin(loop: Any) -> LoopState | None:
 
 
 def _give_up(loop: Any) -> None:
-    """Take off what was set, and do not try this loop again."""
+    """Take off what was set."""
     with suppress(AttributeError, TypeError):
         for name in PATCHED & vars(loop).keys():
             delattr(loop, name)
-        setattr(loop, ATTRIBUTE, None)
 
 
-def _report_off(why: str) -> None:
+def _report_driven(because: str) -> None:
     for hooks in _installed:
-        hooks.report(NAME, on=False, why=why)
-
-
-def _is_over(state: LoopState) -> bool:
-    loop = state.loop()
-    return loop is None or loop.is_closed()
+        hooks.report(NAME, on=True, why=WHY.format(because))
 
 
 def _undo() -> None:
@@ -153,7 +172,9 @@ def _undo() -> None:
         if loop is not None:
             _restore(loop, made)
         leave(state.switches)
+    forget()
     _patched.clear()
+    WATCHED.clear()
     _refused.clear()
     _installed.clear()
     LATE.forget()
@@ -166,7 +187,6 @@ def _restore(loop: Any, made: dict[str, Any]) -> None:
     for name, replacement in made.items():
         if held.get(name) is replacement:
             delattr(loop, name)
-    held.pop(ATTRIBUTE, None)
 
 
 def _tell_late_victims(now: float) -> None:
@@ -186,10 +206,8 @@ def _has_late_victims() -> bool:
 
 
 def _forked() -> None:
-    for state, _ in _patched.values():
-        loop = state.loop()
-        if loop is not None:
-            vars(loop).pop(ATTRIBUTE, None)
+    WATCHED.clear()
+    DRIVEN.clear()
     WATCHDOG.forked()
     LATE.forget()
 
@@ -200,6 +218,7 @@ if hasattr(os, "register_at_fork"):
 __all__ = [
     "before_response",
     "configure",
+    "driver",
     "install",
     "name_routes",
     "on_block_of_nobody",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi_diagnostics.callsite import resolve
+from fastapi_diagnostics.collectors.event_loop._asyncio_private import queue_untimed
 from fastapi_diagnostics.collectors.event_loop.arrivals import Knocking, knocking
 from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
 from fastapi_diagnostics.collectors.event_loop.late import LATE
@@ -37,8 +38,6 @@ MAX_BLOCKS: Final = 100
 MAX_SHORT: Final = 500
 """So many callbacks below the threshold are looked at in one request, about 0.1 ms each."""
 MAX_SHORT_LINES: Final = 20
-_OPENING_S: Final = 0.005
-"""A request opens its recording this soon after its loop was patched."""
 _LOOK_PATIENCE_S: Final = 0.02
 _NEAR_S: Final = 0.002
 """Clocks are read a moment after what wakes the watchdog has begun."""
@@ -69,8 +68,10 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
     if block is None:
         return
     state.blocks.append(block)
-    state.aftermath = aftermath = Aftermath(block)
     state.arrivals = None if waiting is None else (block, waiting)
+    if state.driven:
+        return  # nobody calls us in the turns that follow
+    state.aftermath = aftermath = Aftermath(block)
     state.blocked_until = _ALWAYS
     _call_soon(state, _passed, state, aftermath)
 
@@ -98,7 +99,7 @@ def _verdict(state: LoopState, seen: Opening, threshold_s: float) -> Verdict | N
     calls = seen.watch.calls if seen.watch else {}
     if any(sample.in_greenlet for sample in samples):
         state.follow_greenlets()
-    before = _reading_before(state, begin)
+    before = seen.before or _reading_before(state, begin)
     return judge(begin, end, samples, calls, before, seen.after, threshold_s)
 
 
@@ -155,7 +156,9 @@ def _opened(state: LoopState, step: Step) -> None:
         now = time.perf_counter()
         state.step = None
         if now - step[0] >= SETTINGS.threshold_s:
-            state.opening = Opening(step[0], now, state.watch_of(step), state.read())
+            before = _reading_before(state, step[0])  # start-up may take long, and more readings
+            watch = state.watch_of(step)
+            state.opening = Opening(step[0], now, watch, state.read(), before)
             state.note_reading()
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop opening", error)
@@ -164,11 +167,13 @@ def _opened(state: LoopState, step: Step) -> None:
 def claim_opening(state: LoopState, recorder: Recorder) -> None:
     """Give the first callback's block to the request that was opened in it."""
     opening = state.opening
-    if opening is None or not 0 <= recorder.started - opening.begin <= _OPENING_S:
+    if opening is None or not opening.begin <= recorder.started <= opening.end:
         return
     state.opening = None
-    recorder.parts[PART].on_loop += opening.end - recorder.started
-    _judged(state, recorder, opening)
+    spent = opening.end - recorder.started
+    recorder.parts[PART].on_loop += spent
+    if spent >= SETTINGS.threshold_s:
+        _judged(state, recorder, opening._replace(begin=recorder.started))
 
 
 def look_before_response(state: LoopState, now: float) -> None:
@@ -228,7 +233,11 @@ def _call_soon(state: LoopState, callback: Callable[..., None], *args: Any) -> N
     """Be called in the next turn of the loop, past our own stand-ins and in nobody's context."""
     loop: Any = state.loop()
     if loop is not None and not loop.is_closed():
-        type(loop).call_soon(loop, callback, *args, context=contextvars.Context())
+        context = contextvars.Context()
+        if state.queueing:
+            queue_untimed(loop, callback, args, context)
+        else:
+            type(loop).call_soon(loop, callback, *args, context=context)
 
 
 def _passed(state: LoopState, aftermath: Aftermath) -> None:

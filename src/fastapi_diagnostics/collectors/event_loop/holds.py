@@ -116,6 +116,8 @@ class Holds:
         The GIL was kept for *late_s* at least, and *held_s* is the best estimate.
         """
         doing = self._seen.get(ident)
+        if all(state.is_over() for state in states):
+            return  # no loop wanted to run
         if doing is None or late_s < _least_s(doing):
             return
         site = doing.sample.user[0]

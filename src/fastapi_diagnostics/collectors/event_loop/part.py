@@ -1,11 +1,11 @@
 """The event loop's part of a recorder: times, blocks and waits."""
 
-from asyncio import _get_running_loop
 from typing import Any, Self
 
 from fastapi_diagnostics.collectors.event_loop.blocks import charge_running
 from fastapi_diagnostics.collectors.event_loop.facts import fact_of, short_fact
-from fastapi_diagnostics.collectors.event_loop.state import ATTRIBUTE, Block, Shorts
+from fastapi_diagnostics.collectors.event_loop.own_time import own_time
+from fastapi_diagnostics.collectors.event_loop.state import Block, Shorts, running_state
 from fastapi_diagnostics.collectors.times import TimePart
 from fastapi_diagnostics.record import Wait
 from fastapi_diagnostics.recorder import Recorder
@@ -41,12 +41,14 @@ class LoopPart(TimePart):
 
     def seal(self, recorder: Recorder) -> dict[str, Any]:
         """Give the times, and blocks and waits where there are any."""
-        state = getattr(_get_running_loop(), ATTRIBUTE, None)
+        state = running_state()
         if state is not None:
             charge_running(state, recorder)
         elif self.on_loop == 0.0:
             self.on_loop = self.queued = None  # in a thread, or on a loop that is not watched
         fields = super().seal(recorder)
+        if state is not None and state.driven:
+            fields["time"]["queued_ms"] = None  # part of what it awaited
         first = self._is_first(recorder)
         if self.blocks:
             fields["blocks"] = tuple(fact_of(block, recorder, first=first) for block in self.blocks)
@@ -69,6 +71,14 @@ class LoopPart(TimePart):
         for place, shorts in other.shorts.items():
             mine = self.shorts.get(place)
             self.shorts[place] = shorts if mine is None else _sum(mine, shorts)
+
+    @staticmethod
+    def own_time(started: float, ended: float, *, on_loop: bool) -> float | None:
+        """Tell how many seconds of a stretch were not lost in waiting for others; see `own_time`.
+
+        Other collectors ask for it through `Recorder.timing`.
+        """
+        return own_time(started, ended, on_loop=on_loop)
 
     def _is_first(self, recorder: Recorder) -> bool:
         """Tell whether no request of this route had been sealed before."""

@@ -5,12 +5,15 @@ import os
 import threading
 import time
 import weakref
+from asyncio import _get_running_loop
 from collections import deque
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from fastapi_diagnostics.collectors.event_loop.arrivals import Knocking
 from fastapi_diagnostics.collectors.event_loop.calls import Call
 from fastapi_diagnostics.collectors.event_loop.greenlets import Switches, follow
+from fastapi_diagnostics.collectors.event_loop.load import Load, Mark
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART, Pulse
 from fastapi_diagnostics.collectors.event_loop.sampling import Sample
 from fastapi_diagnostics.record import LoopBlock, Victim
@@ -19,8 +22,6 @@ Step: TypeAlias = tuple[float, float]
 """When the running callback began (or its present stretch) and when it was ready; its identity
 tells steps apart."""
 
-ATTRIBUTE: Final = "_fastapi_diagnostics_state"
-"""The instance attribute of a watched loop that leads here."""
 MAX_VICTIMS: Final = 50
 LOOK_SHARE: Final = 0.4
 """A callback is looked at once it is this share of the threshold old: 20 of 50 ms."""
@@ -81,12 +82,14 @@ class Opening(NamedTuple):
 
     Attributes:
         end: When the loop had come to what followed; a little more than its own end.
+        before: The latest reading before it, where that was looked for in time.
     """
 
     begin: float
     end: float
     watch: Watch | None
     after: Reading
+    before: Reading | None = None
 
 
 class Block:
@@ -184,11 +187,17 @@ class LoopState:
         blocked_until: What was ready before this moment may have waited for a block.
         switches: Of the thread's greenlets; `None` while nobody follows them.
         told: The latest step of which it was told that it is still running.
+        driven: Whether only the steps of requests themselves are timed: see `driver`.
+        queueing: Whether we stand in where the loop queues: see `_asyncio_private`.
+        load: How busy it has been.
     """
 
+    driven = False
+
     def __init__(self, loop: Any) -> None:
-        self.loop = weakref.ref(loop)
+        self.loop = weakref.ref(loop, partial(_forget, id(loop)))
         self.ident = threading.get_ident()
+        self.queueing = False
         self.step: Step | None = None
         self.touched = True
         self.watches: tuple[Watch, ...] = ()
@@ -203,9 +212,15 @@ class LoopState:
         self.next_sample = 0.0
         self.switches: Switches | None = follow()
         self.told: Step | None = None
-        self._clock_id = _thread_clock(self.ident)
+        self.load = Load()
+        self._clock_id = thread_clock(self.ident)
         self._folder = f"/proc/self/task/{threading.get_native_id()}/"
         self._files: dict[str, int | None] = {}
+
+    def is_over(self) -> bool:
+        """Tell whether the loop is gone or closed."""
+        loop = self.loop()
+        return loop is None or loop.is_closed()
 
     def follow_greenlets(self) -> None:
         """Try again to follow the thread's greenlets; called on that thread."""
@@ -229,6 +244,13 @@ class LoopState:
     def note_reading(self) -> None:
         """Keep a reading, to compare with when a block ends."""
         self.readings.append(self.read())
+
+    def mark(self, late: float, turns: int) -> None:
+        """Note how busy the loop has been, and how late its watchdog; from any thread."""
+        # In this order, as the timer ends a step before it adds it: better too little than twice.
+        ended, step, now = self.load.ended(), self.step, time.perf_counter()
+        busy = ended if step is None else ended + now - step[0]
+        self.load.marks.append(Mark(now, busy, late, turns))
 
     def system_call(self) -> int | None:
         """Give the number of the system call in which the thread waits; -1 while it computes.
@@ -263,7 +285,25 @@ class LoopState:
             return None
 
 
-def _thread_clock(ident: int) -> int | None:
+WATCHED: Final[dict[int, LoopState]] = {}
+"""By identity of the loop, as long as it lives. An attribute of the loop would be one too many:
+see `_asyncio_private`."""
+DRIVEN: Final[dict[int, LoopState]] = {}
+"""By thread: the state where the loop takes no stand-ins."""
+
+
+def _forget(loop: int, _: object) -> None:
+    WATCHED.pop(loop, None)
+
+
+def running_state() -> LoopState | None:
+    """Find the state of the loop that runs in this thread; `None` where nothing is watched."""
+    state = WATCHED.get(id(_get_running_loop()))
+    return DRIVEN.get(threading.get_ident()) if state is None and DRIVEN else state
+
+
+def thread_clock(ident: int) -> int | None:
+    """Give the clock of a thread's CPU time; `None` where the system has none."""
     get = getattr(time, "pthread_getcpuclockid", None)
     return None if get is None else get(ident)
 
@@ -275,3 +315,8 @@ def _clock(clock_id: int | None) -> float | None:
         return time.clock_gettime(clock_id)
     except OSError:
         return None
+
+
+def cpu_seconds(clock_id: int | None) -> float:
+    """Read such a clock; zero where there is none."""
+    return _clock(clock_id) or 0.0

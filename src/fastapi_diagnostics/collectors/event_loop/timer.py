@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop import blocks, sampling
+from fastapi_diagnostics.collectors.event_loop._asyncio_private import NAME, queue_of, queueing
 from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState
 from fastapi_diagnostics.collectors.event_loop.victims import note_arrival, note_waits
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
-from fastapi_diagnostics.collectors.times import PART
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import CURRENT
 
 SOON: Final = ("call_soon", "call_soon_threadsafe")
-PATCHED: Final = frozenset({*SOON, "call_at", "call_later"})
+PATCHED: Final = frozenset({*SOON, NAME, "call_at", "call_later"})
 
 
 def patch(loop: Any, state: LoopState) -> dict[str, Any]:
@@ -32,7 +32,13 @@ def patch(loop: Any, state: LoopState) -> dict[str, Any]:
         TypeError: Likewise.
     """
     timed = _timed(state)
-    made = {name: _soon(loop, getattr(loop, name), timed) for name in SOON}
+    queue = queue_of(loop)
+    state.queueing = queue is not None
+    if queue is None:
+        made = {name: _soon(loop, getattr(loop, name), timed) for name in SOON}
+    else:
+        shown = _Shown if loop.get_debug() else None
+        made = {NAME: queueing(loop, queue, timed, time.perf_counter, shown)}
     made["call_at"] = _at(loop, loop.call_at, timed)
     if not isinstance(loop, asyncio.BaseEventLoop):  # whose call_later goes through call_at
         made["call_later"] = _later(loop.call_later, timed)
@@ -41,15 +47,20 @@ def patch(loop: Any, state: LoopState) -> dict[str, Any]:
     return made
 
 
-def _timed(state: LoopState) -> Callable[..., Any]:
+def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: PLR0915 - one closure, called often
     """Make what runs in place of each callback."""
     clock = time.perf_counter
     watchdog = WATCHDOG
     current = CURRENT.get
+    settings = SETTINGS
+    total = 0.0
+    state.load.ended = lambda: total
 
     def timed(callback: Callable[..., Any], args: tuple[Any, ...], queued: float) -> Any:
+        nonlocal total
         before = state.step
-        state.step = (clock(), queued)
+        begin = clock()
+        state.step = (begin, queued)
         if watchdog.asleep:
             watchdog.wake_for(state)
         try:
@@ -58,11 +69,11 @@ def _timed(state: LoopState) -> Callable[..., Any]:
             ended = clock()
             step = state.step
             state.step = before
+            total += ended - begin
             recorder = current()
-            if recorder is not None and not recorder.closed:
+            if recorder is not None and (part := recorder.timing) is not None:  # None: closed
                 try:
                     began, ready = step
-                    part = recorder.parts[PART]  # there from the start: PARTS_FROM_START
                     if recorder.started > began:
                         began = recorder.started
                         if state.arrivals is not None:
@@ -73,9 +84,9 @@ def _timed(state: LoopState) -> Callable[..., Any]:
                     part.on_loop += spent
                     if ready < state.blocked_until:
                         note_waits(state, recorder, ready, began)
-                    if spent >= SETTINGS.short_s:
+                    if spent >= settings.short_s:
                         blocks.note_step(state, recorder, step, began, ended)
-                        if before is not None and spent >= SETTINGS.threshold_s:
+                        if before is not None and spent >= settings.threshold_s:
                             state.step = (ended, ended)  # the one around it: count from here
                 except Exception as error:  # noqa: BLE001 - ours, contained
                     FAULTS.note("event loop", error)

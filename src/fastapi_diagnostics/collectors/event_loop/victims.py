@@ -72,7 +72,8 @@ def _waited(recorder: Recorder, block: Block, waited: float, *, at_most: bool) -
         return
     if known is None and len(block.victims) >= MAX_VICTIMS:
         return
+    route = ROUTES.name(recorder) or path_of(recorder)  # it may not have come to its route yet
     block.victims[recorder.id] = Victim(
-        request_id=recorder.id, route=ROUTES.name(recorder), waited_ms=waited_ms, at_most=at_most
+        request_id=recorder.id, route=route, waited_ms=waited_ms, at_most=at_most
     )
     recorder.parts[PART].waits[block.id] = (block.culprit_id, waited_ms, at_most)

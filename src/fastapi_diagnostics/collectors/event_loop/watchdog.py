@@ -1,5 +1,6 @@
 """One thread that looks at loops while requests are in flight, and otherwise sleeps in a lock."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,13 @@ from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART
 from fastapi_diagnostics.collectors.event_loop.running import RUNNING_S, tell_running
 from fastapi_diagnostics.collectors.event_loop.sampling import look_at, name_calls, read_texts
-from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState, Watch
+from fastapi_diagnostics.collectors.event_loop.state import (
+    SETTINGS,
+    LoopState,
+    Watch,
+    cpu_seconds,
+    thread_clock,
+)
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import active
 
@@ -26,7 +33,7 @@ class Watchdog:
 
     Attributes:
         asleep: Whether it waits for `wake_for`.
-        turns: How often it has looked; for tests and the status page.
+        turns: How often it has looked.
         on_turn: Called once in each turn with the clock; tells late victims.
         on_drowsy: Asked before it falls asleep whether something is still to be told.
     """
@@ -50,6 +57,10 @@ class Watchdog:
         self._pause.acquire()
         self._thread = None
         self._ending = False
+        self._late = 0.0
+        self._due = math.inf
+        self._cpu = 0.0
+        self._clock_id: int | None = None
         self.asleep = True
 
     def forked(self) -> None:
@@ -65,8 +76,7 @@ class Watchdog:
         """Look at a loop from now on; closed ones go."""
         kept = []
         for known in self.states:
-            loop = known.loop()
-            if loop is None or loop.is_closed():
+            if known.is_over():
                 known.close()
             else:
                 kept.append(known)
@@ -84,6 +94,7 @@ class Watchdog:
             return
         try:
             state.note_reading()
+            state.mark(self.late(), self.turns)
             self.asleep = False
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
@@ -112,8 +123,21 @@ class Watchdog:
         HOLDS.forget()
         self._reset()
 
+    def late(self) -> float:
+        """Give the seconds that it lost in waiting for its turns, in all; from any thread."""
+        lost = time.perf_counter() - self._due - (cpu_seconds(self._clock_id) - self._cpu)
+        return self._late + max(0.0, lost)
+
+    def _plan(self, delay: float) -> float:
+        """Set when the next turn is to be; whatever was not work since the last one was loss."""
+        self._late = self.late()
+        self._cpu = cpu_seconds(self._clock_id)
+        self._due = time.perf_counter() + delay
+        return self._due
+
     def _run(self) -> None:
         HEART.begin()
+        self._clock_id = thread_clock(threading.get_ident())
         while not self._ending:
             self._bell.acquire()
             while not self._ending and self._awake():
@@ -131,11 +155,12 @@ class Watchdog:
                 break
             delay = self._turn(now, due)
             if delay > 0:
-                due = time.perf_counter() + delay
+                due = self._plan(delay)
                 self._pause.acquire(timeout=delay)
         for state in self.states:
             if state.switches is not None:
                 state.switches.clear()  # it holds greenlets
+        self._plan(math.inf)
         self.asleep = True
         if any(state.touched for state in self.states):  # since we looked: nobody will ring
             self.asleep = False
@@ -159,6 +184,7 @@ class Watchdog:
         with FAULTS.contained("watchdog threads"):
             HOLDS.look(due, frozenset(state.ident for state in states))
         for state in states:
+            state.mark(self.late(), self.turns)
             with FAULTS.contained("watchdog"):
                 delay = min(delay, self._look(state, now))
         if delay > 0:

@@ -5,8 +5,9 @@ A cache that notes these moments tells who ran and how long, and touches no depe
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from fastapi_diagnostics.collectors.fastapi.dependency_tree import declared, placed
 from fastapi_diagnostics.collectors.names import callable_name, runs_in_threadpool
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import DependencyRun
@@ -62,21 +63,61 @@ class Solving:
     Attributes:
         ended: Reading of the clock; `None` while it runs.
         failed: Whether it ended with an exception.
+        dependant: What the route declares; FastAPI keeps it for the life of the route.
         overrides: ``app.dependency_overrides`` where there are any.
     """
 
-    __slots__ = ("ended", "events", "failed", "overrides", "started")
+    __slots__ = ("dependant", "ended", "events", "failed", "overrides", "started")
 
-    def __init__(self, started: float, events: list[Event], overrides: dict[Any, Any]) -> None:
+    def __init__(
+        self, started: float, events: list[Event], dependant: Any, overrides: dict[Any, Any]
+    ) -> None:
         self.started = started
         self.events = events
+        self.dependant = dependant
         self.overrides = overrides
         self.ended: float | None = None
         self.failed = False
 
 
-def dependency_runs(solving: Solving, recorder: Recorder) -> Iterator[DependencyRun]:
-    """Read the events: which dependency ran from when to when."""
+def dependency_runs(solving: Solving, recorder: Recorder, first: int) -> list[DependencyRun]:
+    """Read the events: which dependency ran from when to when, and who asked for it.
+
+    Args:
+        solving: What was noted.
+        recorder: Of the request.
+        first: Position of its first run among all of the request.
+    """
+    runs = list(_runs(solving))
+    failed = solving.failed and not any(run.raised for run in runs)
+    nodes = declared(solving.dependant, solving.overrides)
+    found = placed(nodes, [run.call for run in runs], failed=failed)
+    if found.raised is not None:
+        began = runs[-1].ended if runs else solving.started
+        runs.append(_Run(found.raised, began, solving.ended or began, raised=True))
+    return [
+        DependencyRun(
+            name=_name(run.call, solving.overrides),
+            started_ms=recorder.ms(run.began),
+            duration_ms=round((run.ended - run.began) * 1000, 3),
+            cached=run.cached,
+            threadpool=_in_thread(run.call, solving.overrides),
+            raised=run.raised,
+            parent=None if parent is None else first + parent,
+        )
+        for run, parent in zip(runs, found.parents, strict=True)
+    ]
+
+
+class _Run(NamedTuple):
+    call: Any
+    began: float
+    ended: float
+    cached: bool = False
+    raised: bool = False
+
+
+def _runs(solving: Solving) -> Iterator[_Run]:
     events = solving.events
     kinds = [event[0] for event in events] + ["", ""]
     before = solving.started
@@ -97,18 +138,17 @@ def dependency_runs(solving: Solving, recorder: Recorder) -> Iterator[Dependency
             ended, raised = solving.ended or at, solving.failed
         before = ended
         position += step
-        yield DependencyRun(
-            name=_name(key[0], solving.overrides),
-            started_ms=recorder.ms(began),
-            duration_ms=round((ended - began) * 1000, 3),
-            cached=following == "read",
-            threadpool=runs_in_threadpool(solving.overrides.get(key[0], key[0])),
-            raised=raised,
-        )
+        yield _Run(key[0], began, ended, cached=following == "read", raised=raised)
 
 
 def _name(original: Any, overrides: dict[Any, Any]) -> str:
     used = overrides.get(original) if overrides else None
     if used is None:
         return callable_name(original)
-    return f"{callable_name(used)} (overrides {callable_name(original)})"
+    # Unlike a dependency, what overrides it need not be hashable.
+    return f"{callable_name.__wrapped__(used)} (overrides {callable_name(original)})"
+
+
+def _in_thread(original: Any, overrides: dict[Any, Any]) -> bool:
+    used = overrides.get(original) if overrides else None
+    return runs_in_threadpool(original) if used is None else runs_in_threadpool.__wrapped__(used)

@@ -6,7 +6,7 @@ import msgspec
 
 from fastapi_diagnostics.collectors.fastapi.dependencies import Solving, dependency_runs
 from fastapi_diagnostics.collectors.fastapi.failing_handlers import mark_failing_handlers
-from fastapi_diagnostics.record import InvalidResponse, Location, Rejection
+from fastapi_diagnostics.record import DependencyRun, InvalidResponse, Location, Rejection
 from fastapi_diagnostics.recorder import Recorder
 
 NAME = "fastapi"
@@ -26,7 +26,16 @@ class FastAPIPart:
         invalid: What the endpoint returned and its response model refused.
     """
 
-    __slots__ = ("endpoint", "handled", "invalid", "rejections", "scope", "solvings")
+    __slots__ = (
+        "_read_of",
+        "_runs",
+        "endpoint",
+        "handled",
+        "invalid",
+        "rejections",
+        "scope",
+        "solvings",
+    )
 
     def __init__(self) -> None:
         self.scope: Any = None
@@ -35,14 +44,14 @@ class FastAPIPart:
         self.invalid: list[InvalidResponse] = []
         self.solvings: list[Solving] = []
         self.rejections: list[Rejection] = []
+        self._runs: tuple[DependencyRun, ...] = ()
+        self._read_of = 0
 
     def seal(self, recorder: Recorder) -> dict[str, Any]:
         """Give the dependencies that ran and the requests that were refused."""
         fields: dict[str, Any] = {}
         if self.solvings:
-            fields["dependencies"] = tuple(
-                run for solving in self.solvings for run in dependency_runs(solving, recorder)
-            )
+            fields["dependencies"] = self._dependencies(recorder)
         if self.rejections:
             fields["rejections"] = tuple(self.rejections)
         if self.invalid:
@@ -50,6 +59,17 @@ class FastAPIPart:
         if recorder.exceptions:
             mark_failing_handlers(recorder)
         return fields
+
+    def _dependencies(self, recorder: Recorder) -> tuple[DependencyRun, ...]:
+        """Read what ran; a record is sealed twice, and mostly nothing ran in between."""
+        if len(self.solvings) != self._read_of:
+            runs: list[DependencyRun] = []
+            for solving in self.solvings:
+                runs += dependency_runs(solving, recorder, len(runs))
+            self._runs = tuple(runs)
+            over = all(solving.ended is not None for solving in self.solvings)
+            self._read_of = len(self.solvings) if over else 0
+        return self._runs
 
     def absorb(self, other: Self, *, exceptions: int) -> None:
         """Take over the facts of a recorder that ran inside this one."""

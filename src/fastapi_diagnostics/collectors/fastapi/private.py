@@ -12,6 +12,7 @@ from typing import Any
 import fastapi.routing
 import starlette.middleware.exceptions
 import starlette.routing
+from fastapi.dependencies.utils import get_dependant
 
 from fastapi_diagnostics.collectors.route_tree import (
     as_matched,
@@ -19,10 +20,12 @@ from fastapi_diagnostics.collectors.route_tree import (
     inner_routes,
     is_application,
 )
+from fastapi_diagnostics.faults import FAULTS
 
 __all__ = [
     "SOLVE",
     "WRAP",
+    "dependant_of",
     "effective_route",
     "embeds_body",
     "exception_handlers",
@@ -68,6 +71,18 @@ def exception_handlers(scope: Mapping[str, Any]) -> tuple[Mapping[Any, Any], Map
     """Give the handlers by class and by status code."""
     found = scope.get("starlette.exception_handlers")
     return found if isinstance(found, tuple) else ({}, {})
+
+
+def dependant_of(call: Any) -> Any:
+    """Give what a callable itself depends on, as FastAPI reads it; `None` if it cannot be told.
+
+    FastAPI itself does the same for each override in each request.
+    """
+    try:
+        return get_dependant(path="", call=call)
+    except Exception as error:  # noqa: BLE001 - ours, contained: only the tree lacks a branch
+        FAULTS.note("fastapi.override", error)
+        return None
 
 
 def embeds_body(route: Any) -> bool:

@@ -83,7 +83,7 @@ def _begin(recorder: Recorder, options: dict[str, Any]) -> Solving | None:
         cache = TimingCache(recorder.clock)
         provider = options.get("dependency_overrides_provider")
         overrides = getattr(provider, "dependency_overrides", None)
-        solving = Solving(recorder.clock(), cache.events, dict(overrides or ()))
+        solving = Solving(recorder.clock(), cache.events, dependant, dict(overrides or ()))
         part.solvings.append(solving)
         options["dependency_cache"] = cache
     except Exception as error:  # noqa: BLE001 - ours, contained

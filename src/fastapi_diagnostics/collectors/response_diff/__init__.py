@@ -17,6 +17,7 @@ from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.response_diff import streams
 from fastapi_diagnostics.collectors.response_diff.authors import author_of, reads
 from fastapi_diagnostics.collectors.response_diff.declared import self_test
+from fastapi_diagnostics.collectors.response_diff.outlines import returned_type, sent_paths
 from fastapi_diagnostics.collectors.response_diff.sampling import Sampling
 from fastapi_diagnostics.collectors.response_diff.sent_secrets import secrets_sent
 from fastapi_diagnostics.collectors.response_diff.shapes import (
@@ -27,7 +28,13 @@ from fastapi_diagnostics.collectors.response_diff.shapes import (
 from fastapi_diagnostics.collectors.response_diff.values import attribute_of, is_read_by_property
 from fastapi_diagnostics.collectors.response_diff.walk import Candidate, Walk, confirmed
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.record import Location, ResponseDiff, SentSecret, StrippedField
+from fastapi_diagnostics.record import (
+    ComparedResponse,
+    Location,
+    ResponseDiff,
+    SentSecret,
+    StrippedField,
+)
 from fastapi_diagnostics.recorder import Recorder, active
 from fastapi_diagnostics.redaction import is_secret_name
 
@@ -46,6 +53,7 @@ class ResponseDiffPart:
     def __init__(self) -> None:
         self.diffs: list[ResponseDiff] = []
         self.secrets: list[SentSecret] = []
+        self.compared: list[ComparedResponse] = []
 
     def seal(self, _recorder: Recorder) -> dict[str, Any]:
         """Give the differences, and apart from them the secrets that were held back."""
@@ -54,6 +62,7 @@ class ResponseDiffPart:
             "response_diffs": tuple(self.diffs),
             "protected": tuple(dict.fromkeys(protected)),
             "sent_secrets": tuple(self.secrets),
+            "compared_responses": tuple(self.compared),
         }
 
     def add(self, diff: ResponseDiff) -> None:
@@ -67,10 +76,17 @@ class ResponseDiffPart:
             if len(self.secrets) < MAX_SECRETS and secret not in self.secrets:
                 self.secrets.append(secret)
 
+    def add_compared(self, compared: ComparedResponse) -> None:
+        """Keep what a response was made of, alike ones once."""
+        if len(self.compared) < MAX_DIFFS and compared not in self.compared:
+            self.compared.append(compared)
+
     def absorb(self, other: "ResponseDiffPart", *, exceptions: int) -> None:  # noqa: ARG002
         """Take over the differences of a request inside this capture."""
         self.diffs += other.diffs[: MAX_DIFFS - len(self.diffs)]
         self.add_secrets(other.secrets)
+        for compared in other.compared:
+            self.add_compared(compared)
 
 
 def install(hooks: Hooks) -> None:
@@ -165,6 +181,17 @@ def _compare(
     model = "" if field is None else type_text(field.field_info.annotation)
     _note_secrets(recorder, definition(endpoint), model, sent, within)
     shape = None if field is None else _shape_of(field)
+    part = recorder.part("response_diff", ResponseDiffPart)
+    paths = () if shape is None else sent_paths(shape, sent)
+    part.add_compared(
+        ComparedResponse(
+            endpoint=definition(endpoint),
+            returned=returned_type(raw),
+            model=model,
+            sent=tuple(f"{within}.{path}" for path in paths) if within else paths,
+            compared=shape is not None,
+        )
+    )
     if shape is None:
         return
     candidates = Walk(shape, excluded).over(raw, within)
@@ -175,8 +202,7 @@ def _compare(
     for item in found:
         groups.setdefault((item.path, item.source, item.owner, item.shape.name), []).append(item)
     fields = tuple(_stripped(group, endpoint) for group in list(groups.values())[:MAX_FIELDS])
-    diff = ResponseDiff(endpoint=definition(endpoint), model=model, fields=fields)
-    recorder.part("response_diff", ResponseDiffPart).add(diff)
+    part.add(ResponseDiff(endpoint=definition(endpoint), model=model, fields=fields))
 
 
 def _note_secrets(

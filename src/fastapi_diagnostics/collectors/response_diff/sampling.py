@@ -24,9 +24,15 @@ class Sampling:
     """Counts responses by response field, type of the value and its top-level keys.
 
     A count that another thread's turn loses makes no difference.
+
+    Args:
+        first: So many of each kind are looked at.
+        every: From then on, one in so many.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = FIRST, every: int = EVERY) -> None:
+        self._first = first
+        self._every = every
         self._counts: dict[Any, _Count] = {}
 
     def wanted(self, field: Any, raw: Any) -> bool:
@@ -40,4 +46,4 @@ class Sampling:
             count = self._counts[kind] = _Count(field)
         seen = count.seen
         count.seen = seen + 1
-        return seen < FIRST or seen % EVERY == 0
+        return seen < self._first or seen % self._every == 0

@@ -12,6 +12,7 @@ from weakref import ref
 from fastapi_diagnostics.callsite import Site, caller_sites, frames
 from fastapi_diagnostics.collectors.sqlalchemy.lineage import Lineage
 from fastapi_diagnostics.collectors.sqlalchemy.private import (
+    asked_for,
     reading_code,
     relationship_path,
     state_of,
@@ -48,6 +49,7 @@ class Failure(NamedTuple):
     session: int | None
     root: str
     path: tuple[str, ...]
+    option: str
     run: int | None
     identity: str | None
     sites: tuple[Site, ...]
@@ -67,13 +69,15 @@ def noted_failure(
     state = state_of(frame.f_locals["instance"])
     prop = state.mapper.attrs.get(key)
     identity = state.key
+    attribute = f"{state.mapper.class_.__name__}.{key}"
     root, path = relationship_path(state.load_path)
     return Failure(
         kind=kind,
         session=state.session_id,
         root=root,
         path=path,
-        attribute=f"{state.mapper.class_.__name__}.{key}",
+        option=asked_for(state.load_options, root, (*path, attribute)),
+        attribute=attribute,
         key=key,
         collection=bool(prop.uselist) if hasattr(prop, "direction") else None,
         why=_why(state, key),
@@ -129,6 +133,7 @@ def sealed_failure(failure: Failure, lineage: Lineage, recorder: Recorder) -> La
         closed_at=closed,
         path=failure.path,
         root=failure.root,
+        option=failure.option,
         is_async=failure.kind == "async" or bool(sessions and sessions.asynchronous),
     )
 

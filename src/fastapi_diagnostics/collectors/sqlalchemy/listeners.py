@@ -19,10 +19,11 @@ from fastapi_diagnostics.collectors.sqlalchemy.noting import Note, make_note
 from fastapi_diagnostics.collectors.sqlalchemy.part import SqlPart
 from fastapi_diagnostics.collectors.sqlalchemy.private import misfit, new_run_id
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.recorder import CURRENT, active
+from fastapi_diagnostics.recorder import CURRENT, Recorder, active
 
 NAME: Final = "SQL"
 MAX_ENDINGS: Final = 200
+_JUST_NOW: Final = 50
 
 _installed = False
 
@@ -139,6 +140,8 @@ def _statement_hooks(note: Note) -> tuple[Callable[..., None], Callable[..., Non
             error = type(fault.original_exception).__name__
             if error == "MissingGreenlet":  # it never reached the database
                 return
+            if _is_noted(recorder, context):  # what failed is another tool's listener
+                return
             values, many = fault.parameters or (), context.executemany
             note(
                 recorder, fault.dialect, fault.statement, values, context, ended, many, None, error
@@ -147,6 +150,13 @@ def _statement_hooks(note: Note) -> tuple[Callable[..., None], Callable[..., Non
             FAULTS.note("sql.failed", own)
 
     return after, failed
+
+
+def _is_noted(recorder: Recorder, context: Any) -> bool:
+    """Tell whether a statement was noted as one that succeeded, of those just now."""
+    started = getattr(context, "_fd_started", None)
+    raws = recorder.part("sql", SqlPart).raws
+    return started is not None and any(entry[1] == started for entry in raws[-_JUST_NOW:])
 
 
 def _transaction_ended(conn: Any) -> None:  # noqa: ARG001 - the event's argument

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 MAX_SQL: Final = 16 * 1024
 MAX_READ: Final = 256 * 1024
+CUT: Final = "…"
+"""Stands at the end of a statement whose rest was not kept."""
 _CACHED_LENGTH: Final = 4 * 1024
 _KEY: Final = secrets.token_bytes(16)
 
@@ -41,7 +43,11 @@ _MYSQL = re.compile(
 _BATCH = re.compile(
     r"\bIN\s*\(\s*(?:\?\s*,|\([^()]*\)\s*,)|\bANY\s*\(\s*(?:ARRAY|\?)", re.IGNORECASE
 )
-_IN = re.compile(r"(\bIN\s*\()\s*\?(?:\s*,\s*\?)+\s*\)", re.IGNORECASE)
+_IN = re.compile(
+    rf"(\bIN\s*\()\s*\?(?:\s*,\s*\?)++\s*(?:\)|(,?[^()?]{{0,20}}\(?[^()?]{{0,20}}{CUT}\Z))",
+    re.IGNORECASE,
+)
+"""A list that was cut may end in a part of a value or of its placeholder."""
 _GROUPS = re.compile(r"(\([^()]*+(?:\([^()]*+\)[^()]*+)*+\))(?:\s*,\s*\1)+")
 _VERB = re.compile(r"\s*\(*\s*([A-Za-z]+)")
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b")
@@ -74,10 +80,18 @@ def normalise(statement: str, dialect: str) -> Normal:
 def _normalise(statement: str, dialect: str) -> Normal:
     pattern = _MYSQL if dialect in {"mysql", "mariadb"} else _STANDARD
     literals: list[str] = []
-    flat = " ".join("".join(_parts(statement[:MAX_READ], pattern, literals)).split())
+    if len(statement) > MAX_READ:
+        statement = f"{statement[:MAX_READ]}{CUT}"
+    flat = " ".join("".join(_parts(statement, pattern, literals)).split())
     batch = _BATCH.search(flat) is not None
-    short = _GROUPS.sub(r"\1", _IN.sub(r"\1?)", flat))
-    return Normal(sql=short[:MAX_SQL], verb=_verb(flat), batch=batch, literals=_digest(literals))
+    short = _GROUPS.sub(r"\1", _IN.sub(_one_of, flat))
+    if len(short) > MAX_SQL:
+        short = f"{short[: MAX_SQL - 1]}{CUT}"
+    return Normal(sql=short, verb=_verb(flat), batch=batch, literals=_digest(literals))
+
+
+def _one_of(match: re.Match[str]) -> str:
+    return f"{match[1]}?{CUT if match[2] else ')'}"
 
 
 _cached = lru_cache(maxsize=1000)(_normalise)

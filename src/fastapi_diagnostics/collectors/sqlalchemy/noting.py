@@ -16,6 +16,7 @@ from fastapi_diagnostics.collectors.sqlalchemy.eager import (
     load_of,
 )
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import counted, sampled
+from fastapi_diagnostics.collectors.sqlalchemy.normalise import CUT
 from fastapi_diagnostics.collectors.sqlalchemy.part import (
     MAX_ALIKE,
     MAX_DROPPED,
@@ -28,11 +29,13 @@ from fastapi_diagnostics.collectors.sqlalchemy.values import held
 from fastapi_diagnostics.recorder import Recorder
 
 MAX_STACK: Final = 8
+LONG_S: Final = 0.05
+"""From here on it is asked how much of a statement's time was its own."""
 
 Note = Callable[..., None]
 
 
-def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901 - one closure, see below
+def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901, PLR0915 - one closure, see below
     """Make the function that the listeners call once per statement.
 
     Args:
@@ -63,18 +66,19 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901 - one closure, s
         if not alike:
             part.room -= len(statement)
             if len(statement) > MAX_STATEMENT:
-                statement = statement[:MAX_STATEMENT]
+                statement = f"{statement[:MAX_STATEMENT]}{CUT}"
         part.seen[statement] = alike + 1
         load = context.execution_options.get("_sa_orm_load_options")
         facts = orm_facts(context.invoked_statement, load)
         rows = None if cursor is None else _rows(cursor, context)
-        run = identity = path = session = None
+        run = identity = path = session = options = None
         sites, flush = caller_sites(sys._getframe(2), MAX_STACK)  # noqa: SLF001
         if load is not None:
             state = load._lazy_loaded_from or load._refresh_state  # noqa: SLF001
             if state is not None:
                 run, identity = state.runid, state.key
                 path, session = state.load_path, state.session_id
+                options = state.load_options
             elif facts[0] == "eager":
                 path = context.invoked_statement._compile_options._current_path  # noqa: SLF001
                 _note_eager(part, number, path.path, sites)
@@ -92,10 +96,12 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901 - one closure, s
         ):
             rows = context.cursor_fetch_strategy = counted()
         loop = _get_running_loop()
+        started = getattr(context, "_fd_started", ended)
+        is_long = ended - started >= LONG_S
         part.raws.append(
             (
                 number,
-                getattr(context, "_fd_started", ended),
+                started,
                 ended,
                 statement,
                 held(parameters, executemany=executemany),
@@ -117,10 +123,22 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901 - one closure, s
                 session,
                 id(context.root_connection),
                 loop is not None and not dialect.is_async,
+                options,
+                _own_time(recorder, started, ended, dialect) if is_long else None,
+                recorder.window,
             )
         )
 
     return note
+
+
+def _own_time(recorder: Recorder, started: float, ended: float, dialect: Any) -> float | None:
+    """Ask who times the request's loop; a synchronous driver in its thread is what it does."""
+    timing = recorder.timing
+    if timing is None:
+        return None
+    own: float | None = timing.own_time(started, ended, on_loop=dialect.is_async)
+    return own
 
 
 def _note_eager(part: SqlPart, number: int, path: Any, sites: tuple[Site, ...]) -> None:

@@ -27,7 +27,10 @@ def misfit() -> str:
         (loading, ("_new_runid",)),
         (load, ("_lazy_loaded_from", "_refresh_state", "_is_user_refresh")),
         (compiling, ("_for_refresh_state", "_current_path", "_only_load_props")),
-        (InstanceState, ("runid", "key", "expired", "expired_attributes", "load_path")),
+        (
+            InstanceState,
+            ("runid", "key", "expired", "expired_attributes", "load_path", "load_options"),
+        ),
         (Mapper, ("_get_clause", "_primary_key_propkeys")),
         (Executable, ("_propagate_attrs",)),
         (cursor, ("_DEFAULT_FETCH", "CursorFetchStrategy")),
@@ -199,6 +202,38 @@ def relationship_path(path: Any) -> tuple[str, tuple[str, ...]]:
         f"{part.parent.class_.__name__}.{part.key}" for part in parts if hasattr(part, "direction")
     )
     return parts[0].class_.__name__, tuple(names)
+
+
+def asked_for(options: Any, root: str, names: tuple[str, ...]) -> str:
+    """Name the loader option that a query has for an attribute already.
+
+    Args:
+        options: ``InstanceState.load_options``: those of the query that loaded the object.
+        root: The class that the query selects.
+        names: The relationships down to the attribute, and the attribute.
+
+    Returns:
+        Such as ``immediateload``; empty if there is none, also where one is for all attributes
+        (``lazyload("*")``): another one may stand beside that.
+    """
+    for option in options:
+        for element in getattr(option, "context", ()):
+            parts: tuple[Any, ...] = getattr(getattr(element, "path", None), "path", ())
+            found = tuple(
+                f"{part.parent.class_.__name__}.{part.key}"
+                for part in parts
+                if getattr(part, "is_property", False)
+            )
+            if parts and found == names and parts[0].class_.__name__ == root:
+                return _option(dict(element.strategy or ()))
+    return ""
+
+
+def _option(strategy: dict[str, Any]) -> str:
+    if strategy.get("deferred"):
+        return "defer"
+    lazy = str(strategy.get("lazy", ""))
+    return {"": "", "select": "lazyload", "raise_on_sql": "raiseload"}.get(lazy, f"{lazy}load")
 
 
 def _relationship(path: Any) -> Any:

@@ -8,7 +8,11 @@ from fastapi_diagnostics.callsite import Site, frames, resolve
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import UNKNOWN, Counting
 from fastapi_diagnostics.collectors.sqlalchemy.loops import Loop, innermost_loop
 from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal
-from fastapi_diagnostics.collectors.sqlalchemy.private import is_locking, relationship_path
+from fastapi_diagnostics.collectors.sqlalchemy.private import (
+    asked_for,
+    is_locking,
+    relationship_path,
+)
 from fastapi_diagnostics.collectors.sqlalchemy.values import described, digest_of
 from fastapi_diagnostics.record import Frame, Location, PhaseName, Query
 from fastapi_diagnostics.recorder import Recorder
@@ -40,6 +44,9 @@ class Raw(NamedTuple):
     session: int | None
     connection: int
     on_loop: bool
+    options: Any
+    own: float | None
+    window: int
 
 
 def stack_of(sites: tuple[Site, ...]) -> tuple[Frame, ...]:
@@ -78,6 +85,7 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
     root, path = ("", ()) if raw.path is None else relationship_path(raw.path)
     if attribute is not None and root and kind in {"lazy", "eager"} and path[-1:] != (attribute,):
         path = (*path, attribute)
+    option = _option(raw, root, path, attribute) if raw.options else ""
     names = getattr(raw.compiled, "positiontup", None)
     digest, shown = described(raw.statement, raw.parameters, names, normal.literals, mode)
     return Query(
@@ -110,8 +118,23 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
         transaction=raw.transaction,
         root=root,
         path=path,
+        option=option,
+        own_ms=None if raw.own is None else round(raw.own * 1000, 3),
+        window=raw.window,
         expired_at=expired_at,
     )
+
+
+def _option(raw: Raw, root: str, path: tuple[str, ...], attribute: str | None) -> str:
+    """Tell what the query of the parents asks for this attribute; columns may be several."""
+    kind = raw.facts[0]
+    if kind == "lazy":
+        return asked_for(raw.options, root, path)
+    if kind != "column" or attribute is None:
+        return ""
+    entity, _, keys = attribute.partition(".")
+    found = (asked_for(raw.options, root, (*path, f"{entity}.{key}")) for key in keys.split(","))
+    return next(filter(None, found), "")
 
 
 def _parent_key(identity: Any) -> str | None:

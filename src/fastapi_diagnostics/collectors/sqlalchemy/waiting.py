@@ -12,6 +12,8 @@ from fastapi_diagnostics.collectors.sqlalchemy.holds import Hold, Look
 
 _MAX_DEPTH = 300
 _ROUTING = ("/fastapi/routing.py", "/starlette/routing.py")
+_DATABASE = "sqlalchemy."
+"""Between two statements, what waits in there waits for rows, for a processor or for the GIL."""
 _WAITING_SHARE = 0.2
 """A thread that used less of a processor than this was waiting."""
 
@@ -48,6 +50,8 @@ def _of_task(task: "asyncio.Task[Any]") -> tuple[list[Site], str]:
         if USER_CODE.kind(code.co_filename) == USER:
             sites.insert(0, (code, frame.f_lasti))
             call = ""
+        elif sites and _name(frame).startswith(_DATABASE):
+            return [], ""
         elif code.co_filename.replace("\\", "/").endswith(_ROUTING):
             sites.clear()  # what stands around it is middleware
         elif sites and not call:
@@ -81,6 +85,8 @@ def _of_thread(hold: Hold) -> tuple[list[Site], str]:
             sites.append((frame.f_code, frame.f_lasti))
         elif not sites:
             call = _name(frame)
+            if call.startswith(_DATABASE):
+                return [], ""
         frame = frame.f_back
     return sites, call
 
@@ -96,10 +102,22 @@ def gathering() -> Site | None:
         return None
     for other in asyncio.all_tasks(loop):
         waiter = getattr(other, "_fut_waiter", None)
-        if task in (getattr(waiter, "_children", None) or ()):
+        if task in (getattr(waiter, "_children", None) or ()) or _groups(other, task):
             sites, _ = _of_task(other)
             return sites[0] if sites else None
     return None
+
+
+def _groups(other: "asyncio.Task[Any]", task: "asyncio.Task[Any]") -> bool:
+    """Tell whether a task waits at the end of the ``TaskGroup`` that another one belongs to."""
+    step: Any = other.get_coro()
+    for _ in range(_MAX_DEPTH):
+        frame, step = _frame_and_next(step)
+        if frame is None:
+            return False
+        if frame.f_code is asyncio.TaskGroup.__aexit__.__code__:
+            return task in getattr(frame.f_locals.get("self"), "_tasks", ())
+    return False
 
 
 def cpu_of(native: int) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import msgspec
 from starlette.datastructures import QueryParams
 
-from fastapi_diagnostics.app_record import AppRecord, DependencyFact, RouteFact
+from fastapi_diagnostics.app_record import AppRecord, DependencyFact, RouteFact, ThreadClass
 from fastapi_diagnostics.finding import Group
 from fastapi_diagnostics.outputs import parameters
 from fastapi_diagnostics.outputs.dashboard.choices import Choice
@@ -19,6 +19,7 @@ from fastapi_diagnostics.outputs.dashboard.words import cut, plural
 
 ROWS = 50
 MAX_FINDINGS = 12
+MAX_THREADS = 12
 _MAX_PAGE_NUMBER = 1_000
 _MAX_DEPENDENCIES = 30
 _TEXT = 120
@@ -55,12 +56,22 @@ class RouteRow(msgspec.Struct, frozen=True, kw_only=True):
     marks: tuple[Mark, ...]
 
 
+class ThreadRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A class that is used as a dependency."""
+
+    name: str
+    place: Place | None
+    routes: str
+    note: str
+
+
 class ApplicationPage(msgspec.Struct, frozen=True, kw_only=True):
     """The page.
 
     Attributes:
         headline: The verdict in a sentence.
         more_findings: Where the others are; empty if all are shown.
+        threads: Classes that FastAPI makes in a thread; `more_threads` says how many others.
     """
 
     shell: Shell
@@ -69,6 +80,8 @@ class ApplicationPage(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[FindingRow, ...]
     more_findings: str
     more_label: str
+    threads: tuple[ThreadRow, ...]
+    more_threads: str
     choices: tuple[Choice, ...]
     search: str
     show: str
@@ -103,6 +116,7 @@ def application_page(frame: Frame) -> ApplicationPage:
     marks = _marks(groups, frame)
     link = frame.links.page
     more = start + ROWS < len(shown)
+    rest = len(record.thread_classes) - MAX_THREADS
     return ApplicationPage(
         shell=frame.shell("Application", "application"),
         headline=_headline(record, groups),
@@ -110,6 +124,8 @@ def application_page(frame: Frame) -> ApplicationPage:
         findings=tuple(finding_row(one, frame.links, frame.now) for one in groups[:MAX_FINDINGS]),
         more_findings=frame.links.home(notes="1") if len(groups) > MAX_FINDINGS else "",
         more_label=f"{len(groups) - MAX_FINDINGS} more",
+        threads=tuple(_thread(one, frame) for one in _by_use(record)[:MAX_THREADS]),
+        more_threads=plural(rest, "more such class", "more such classes") if rest > 0 else "",
         choices=_choices(frame, record, wanted),
         search=wanted.search or "",
         show=wanted.query()["show"] or "",
@@ -117,6 +133,21 @@ def application_page(frame: Frame) -> ApplicationPage:
         summary=_summary(len(shown), start, len(rows), wanted),
         more=link("/application", **wanted.query(page=str(wanted.page + 1))) if more else "",
         clear=link("/application") if wanted.search or wanted.show != "all" else "",
+    )
+
+
+def _by_use(record: AppRecord) -> list[ThreadClass]:
+    return sorted(record.thread_classes, key=lambda one: (not one.only_stores, -one.routes))
+
+
+def _thread(one: ThreadClass, frame: Frame) -> ThreadRow:
+    return ThreadRow(
+        name=cut(one.name, _TEXT),
+        place=place_of(one.location, frame.links),
+        routes=plural(one.routes, "route"),
+        note="for nothing: making one only sets attributes"
+        if one.only_stores
+        else "unless making one waits for something, for nothing",
     )
 
 

@@ -168,7 +168,11 @@ def _location(file: str, line: int) -> Location:
 def _notes(block: LoopBlock) -> tuple[str, ...]:
     notes = []
     if not block.ended:
-        notes.append("It was not over yet when this was noted: it took at least as long.")
+        since = clock_time(block.started_at)
+        notes.append(
+            f"It was not over yet when this was noted: running since {since}, so it took at least "
+            "as long."
+        )
     if block.first_call:
         notes.append(
             "It was the first call of its route in this process: imports and what is built at "

@@ -19,6 +19,7 @@ class DependencyRow(msgspec.Struct, frozen=True, kw_only=True):
         depth: 0 for what the endpoint asks for itself.
         branch: Drawn before the name of what another one asked for.
         module: The part of the name that may be dimmed.
+        overrides: What it stands in for; usually empty.
         bar: Width in per cent of the longest; empty for nothing.
     """
 
@@ -26,6 +27,7 @@ class DependencyRow(msgspec.Struct, frozen=True, kw_only=True):
     branch: str
     module: str
     name: str
+    overrides: str
     took: str
     bar: str
     cached: bool
@@ -70,14 +72,15 @@ def _walk(runs: Sequence[DependencyRun]) -> Iterator[tuple[int, int]]:
 
 
 def _row(run: DependencyRun, depth: int, longest: float) -> DependencyRow:
-    head, dot, name = cut(run.name, 160).partition(" ")[0].rpartition(".")
-    overrides = run.name.partition(" ")[2]
+    called, _, overridden = run.name.partition(" (overrides ")
+    head, dot, name = cut(called, 160).rpartition(".")
     share = run.duration_ms / longest if longest > 0 and not run.cached else 0.0
     return DependencyRow(
         depth=min(depth, MAX_DEPTH),
         branch="\u2514" if depth else "",
         module=head + dot,
-        name=cut(f"{name} {overrides}".rstrip(), 160),
+        name=name,
+        overrides=cut(overridden.removesuffix(")"), 80),
         took="" if run.cached else milliseconds(run.duration_ms),
         bar=str(max(1, round(100 * share))) if share else "",
         cached=run.cached,

@@ -14,13 +14,19 @@ from fastapi_diagnostics.outputs.dashboard.loop_facts import (
     LoopFacts,
     blocks_between,
     measured,
-    moment_of,
     records_between,
+)
+from fastapi_diagnostics.outputs.dashboard.loop_tables import (
+    ShortRow,
+    ThreadFacts,
+    short_rows,
+    thread_facts,
 )
 from fastapi_diagnostics.outputs.dashboard.places import Place, place_of
 from fastapi_diagnostics.outputs.dashboard.shell import Frame, Shell
 from fastapi_diagnostics.outputs.dashboard.strip import Held, Strip, strip
 from fastapi_diagnostics.outputs.dashboard.words import (
+    clock_time,
     cut,
     milliseconds,
     plural,
@@ -47,13 +53,6 @@ class LineRow(msgspec.Struct, frozen=True, kw_only=True):
     current: bool
 
 
-class ThreadFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The threadpool in the same minutes, in sentences."""
-
-    busy: str
-    waits: str
-
-
 class LoopPage(msgspec.Struct, frozen=True, kw_only=True):
     """The page.
 
@@ -76,6 +75,7 @@ class LoopPage(msgspec.Struct, frozen=True, kw_only=True):
     more_lines: str
     queued: Histogram | None
     held: Histogram | None
+    shorts: tuple[ShortRow, ...]
     threads: ThreadFacts | None
     wider: Choice | None
     first: bool
@@ -131,7 +131,8 @@ def loop_page(frame: Frame) -> LoopPage:
         more_lines=f"{plural(len(lines) - LINES, 'more line')}" if len(lines) > LINES else "",
         queued=histogram(measured(records, "queued_ms")),
         held=histogram(measured(records, "on_loop_ms")),
-        threads=_threads(records, wanted),
+        shorts=short_rows(records, frame.links),
+        threads=thread_facts(records, wanted.since, wanted.until, frame.links),
         wider=_wider(frame, wanted) if not blocks and total else None,
         first=not blocks and not chosen,
     )
@@ -230,28 +231,6 @@ def _total_ms(members: Sequence[Held]) -> float:
     return sum(held.block.duration_ms for held in members)
 
 
-def _threads(records: Sequence[LoopFacts], wanted: _Wanted) -> ThreadFacts | None:
-    spent = measured(records, "threadpool_ms")
-    waits = [wait for record in records for wait in record.thread_waits]
-    if not spent and not waits:
-        return None
-    first = min((at for record in records if (at := moment_of(record.started_at))), default=None)
-    seconds = (wanted.until - max(wanted.since, first or wanted.since)).total_seconds()
-    mean = sum(spent) / 1000 / max(seconds, 1.0)
-    busy = f"{mean:.1f}" if mean >= 0.05 else "under 0.1"  # noqa: PLR2004 - would be printed as 0.0
-    longest = max((wait.waited_ms for wait in waits), default=0.0)
-    most = max((wait.threads for wait in waits), default=0)
-    pool = f", all {most:,} of them taken" if most else ""
-    return ThreadFacts(
-        busy=f"{plural(len(spent), 'request')} spent {milliseconds(sum(spent))} in or waiting for "
-        f"worker threads, {busy} of which were busy on average.",
-        waits=f"{plural(len(waits), 'call')} had to wait for a thread{pool}, "
-        f"at most {milliseconds(longest)}."
-        if waits
-        else "No call had to wait for one.",
-    )
-
-
 def _headline(blocks: Sequence[Held], wanted: _Wanted, *, watched: bool, requests: int) -> str:
     if not watched:
         return "The event loop is not watched."
@@ -277,7 +256,21 @@ def _detail(blocks: Sequence[Held], records: Sequence[LoopFacts], total: int) ->
         return "Send one to your application: this page will tell."
     if not blocks:
         return f"{plural(len(records), 'request')} ran in that time."
-    return "Each bar is a block; select one to see its line, its request, and who had to wait."
+    running = next((held for held in blocks if not held.block.ended), None)
+    return (
+        _running(running)
+        + "Each bar is a block; select one to see its line, its request, and who had to wait."
+    )
+
+
+def _running(held: Held | None) -> str:
+    """Tell of a block whose end nobody has seen: it goes on, or its process has ended in it."""
+    if held is None:
+        return ""
+    what = cut(held.block.call or held.block.kind, 80)
+    return (
+        f"{what} of {held.owner or 'the process'} runs since {clock_time(held.block.started_at)}. "
+    )
 
 
 def _wider(frame: Frame, wanted: _Wanted) -> Choice | None:

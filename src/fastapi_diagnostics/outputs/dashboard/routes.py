@@ -19,10 +19,12 @@ from fastapi_diagnostics.outputs.dashboard.inbox import inbox
 from fastapi_diagnostics.outputs.dashboard.loop import loop_page
 from fastapi_diagnostics.outputs.dashboard.request import request_page
 from fastapi_diagnostics.outputs.dashboard.requests import request_list
+from fastapi_diagnostics.outputs.dashboard.responses import responses_page
 from fastapi_diagnostics.outputs.dashboard.rules import rule_list, rule_page
 from fastapi_diagnostics.outputs.dashboard.shell import Frame, NavEntry, frame_for
 from fastapi_diagnostics.outputs.dashboard.statements import statement_list
 from fastapi_diagnostics.outputs.dashboard.status import status_page
+from fastapi_diagnostics.outputs.dashboard.validation import validation_page
 from fastapi_diagnostics.outputs.resource import AnswerError, Resource
 from fastapi_diagnostics.outputs.threads import in_thread
 
@@ -65,6 +67,8 @@ PAGES = (
     Page("/requests/{id}", "request.html", request_page, "requests"),
     Page("/queries", "statements.html", statement_list, "queries", "Queries", "q"),
     Page("/loop", "loop.html", loop_page, "loop", "Event loop", "e"),
+    Page("/validation", "validation.html", validation_page, "validation", "Validation", "v"),
+    Page("/responses", "responses.html", responses_page, "responses", "Responses", "p"),
     Page("/application", "application.html", application_page, "application", "Application", "a"),
     Page("/rules", "rules.html", rule_list, "rules", "Rules", "l"),
     Page("/rules/{code}", "rule.html", rule_page, "rules"),

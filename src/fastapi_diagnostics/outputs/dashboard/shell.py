@@ -13,6 +13,16 @@ from fastapi_diagnostics.outputs.dashboard.words import plural
 from fastapi_diagnostics.store.protocol import StoreStatus
 
 _NOT_IN_USE = ("is not imported", "is not installed")
+_SHORT = {
+    "background tasks": "Background",
+    "coroutines never awaited": "Coroutines",
+    "event loop": "Loop",
+    "pydantic 1 methods": "Pydantic 1",
+    "response fields": "Responses",
+    "state of dependencies": "State",
+    "threadpool": "Threads",
+}
+"""What the strip on top of each page calls them, so that all fit on a line; others stay whole."""
 
 
 class HookMark(msgspec.Struct, frozen=True):
@@ -20,12 +30,14 @@ class HookMark(msgspec.Struct, frozen=True):
 
     Attributes:
         tone: ``on``, ``off``, or ``idle`` where the library is simply not in use.
+        short: Its name where room is scarce.
     """
 
     name: str
     on: bool
     why: str
     tone: str
+    short: str
 
 
 class NavEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,4 +177,5 @@ def _watched(hooks: tuple[HookMark, ...]) -> str:
 def _hook_mark(hook: Mapping[str, Any]) -> HookMark:
     name, on, why = str(hook["name"]), bool(hook["on"]), str(hook.get("why") or "")
     tone = "on" if on else "idle" if why.endswith(_NOT_IN_USE) else "off"
-    return HookMark(name[:1].upper() + name[1:], on, why, tone)
+    whole = name[:1].upper() + name[1:]
+    return HookMark(whole, on, why, tone, _SHORT.get(name.lower(), whole))

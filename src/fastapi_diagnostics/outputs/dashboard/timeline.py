@@ -14,7 +14,7 @@ from fastapi_diagnostics.outputs.dashboard.bars import (
     percent,
 )
 from fastapi_diagnostics.outputs.dashboard.words import cut, milliseconds, times
-from fastapi_diagnostics.record import Phase, Query, RequestRecord
+from fastapi_diagnostics.record import LoopBlock, Phase, Query, RequestRecord
 
 LANE_HEIGHT = 24
 SCALE_HEIGHT = 22
@@ -98,9 +98,11 @@ def _lanes(record: RequestRecord) -> Iterator[tuple[str, list[Span]]]:
             spans = _dependency_spans(record)
         yield label, spans
         if phase == "endpoint":
-            yield "SQL", _query_spans(record.queries)
-            yield "Loop blocked", _block_spans(record)
+            yield "SQL", _query_spans(one for one in record.queries if one.phase not in _AFTER)
+            yield "Loop blocked", _block_spans(b for b in record.blocks if b.phase not in _AFTER)
     yield "After the response", _after_spans(record)
+    yield "SQL afterwards", _query_spans(one for one in record.queries if one.phase in _AFTER)
+    yield "Blocked afterwards", _block_spans(b for b in record.blocks if b.phase in _AFTER)
 
 
 def _phase_spans(phases: Iterable[Phase], name: str) -> list[Span]:
@@ -151,7 +153,7 @@ def _query_spans(queries: Iterable[Query]) -> list[Span]:
     return spans
 
 
-def _block_spans(record: RequestRecord) -> list[Span]:
+def _block_spans(blocks: Iterable[LoopBlock]) -> list[Span]:
     return [
         Span(
             block.started_ms,
@@ -160,7 +162,7 @@ def _block_spans(record: RequestRecord) -> list[Span]:
             f"{cut(block.call or block.kind, 80)} held the loop {milliseconds(block.duration_ms)}",
             cut(block.call or block.kind, 24),
         )
-        for block in record.blocks
+        for block in blocks
     ]
 
 

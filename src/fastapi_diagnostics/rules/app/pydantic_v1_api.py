@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.app_record import AppRecord, OldPydanticUse
 from fastapi_diagnostics.finding import Finding, Fix, Rule
+from fastapi_diagnostics.record import OldPydanticCall, RequestRecord
 
 RULE = Rule(
     code="APP102",
@@ -14,7 +15,8 @@ RULE = Rule(
     what=(
         "Finds @validator, @root_validator and class Config in models of pydantic 2, and calls "
         "such as .dict() and .parse_obj() on them, each with its line. Pydantic warns of the "
-        "first three while the module is imported, where Python's default filters hide it."
+        "first three while the module is imported, where Python's default filters hide it. Calls "
+        "are read from the application's functions at startup, and noted when a request makes them."
     ),
     why=(
         "All of them are deprecated since pydantic 2.0 and are to go with 3.0. Some already "
@@ -45,13 +47,14 @@ RULE = Rule(
     ),
     limits=(
         (
-            "Calls are found on a class that is named, on self and cls, and on parameters "
-            "annotated with a model; not on items of lists, on what a function returned or at "
-            "module level."
+            "Before anything runs, calls are found on a class that is named, on self and cls, and "
+            "on parameters annotated with a model. On items of lists, or on what a function "
+            "returned, they are found when a request makes them; at module level not at all."
         ),
+        "SQLModel's own dict(), parse_obj() and from_orm() are found in the first way only.",
         "Models of pydantic.v1 are left alone: for them it is the right API.",
     ),
-    subjects=("application",),
+    subjects=("application", "request"),
 )
 
 CURES = {
@@ -73,30 +76,40 @@ CURES = {
 }
 
 
-def check(record: AppRecord) -> Iterator[Finding]:
-    """Yield one finding for each line."""
-    for use in record.old_pydantic:
-        yield _finding(use)
+def check(record: AppRecord | RequestRecord) -> Iterator[Finding]:
+    """Yield one finding for each line: those that may run, or those that a request ran."""
+    if isinstance(record, AppRecord):
+        yield from map(_declared, record.old_pydantic)
+    else:
+        yield from map(_called, record.old_pydantic_calls)
 
 
-def _finding(use: OldPydanticUse) -> Finding:
-    words, _ = CURES.get(use.api, ("its successor", ""))
+def _declared(use: OldPydanticUse) -> Finding:
+    known = "" if use.exact else ", the annotated type here,"
     subject = (
         f"{use.api} of {use.model}" if use.api.startswith(".") else f"{use.api} in {use.model}"
     )
-    known = "" if use.exact else ", the annotated type here,"
+    return _finding(f"{subject}{known} is", use, exact=use.exact, code=_rewritten(use))
+
+
+def _called(call: OldPydanticCall) -> Finding:
+    _, name = CURES.get(call.api, ("", ""))
+    return _finding(f"This request called {call.api} of {call.model},", call, code=f"{name}()")
+
+
+def _finding(
+    subject: str, use: OldPydanticUse | OldPydanticCall, *, code: str, exact: bool = True
+) -> Finding:
+    words, _ = CURES.get(use.api, ("its successor", ""))
     return RULE.finding(
-        f"{subject}{known} is the API of pydantic 1: deprecated since 2.0, to be removed in 3.0. "
+        f"{subject} the API of pydantic 1: deprecated since 2.0, to be removed in 3.0. "
         f"Its successor is {words.split(',')[0]}.",
         location=use.location,
-        confidence="proven" if use.exact else "likely",
-        fix=Fix(
-            summary=f"Write {words} instead.",
-            code=_rewritten(use),
-            location=use.location,
-        ),
+        confidence="proven" if exact else "likely",
+        fix=Fix(summary=f"Write {words} instead.", code=code, location=use.location),
         evidence={"api": use.api, "model": use.model},
-        cause=f"{use.model} {use.api}",
+        # A line that the audit and a request tell of is one defect, whatever subclass was called.
+        cause=use.api if use.api.startswith(".") else f"{use.model} {use.api}",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi_diagnostics.finding import Finding, Rule, Severity
 from fastapi_diagnostics.record import Location, LoopBlock, RequestRecord
 from fastapi_diagnostics.rules.loop._cures import fix_of
+from fastapi_diagnostics.rules.loop._shorts import function_of, many_short
 from fastapi_diagnostics.rules.loop._words import (
     doing,
     evidence_of,
@@ -65,7 +66,10 @@ RULE = Rule(
             "Work inside the greenlets of SQLAlchemy's asynchronous API is seen, but not its line "
             "where another tool traces greenlets."
         ),
-        "Watched are asyncio and uvloop; trio is not.",
+        (
+            "Every callback of asyncio and uvloop is timed; on trio, and on loops that take no "
+            "attributes, only the steps of the request's own task."
+        ),
         "On a starved machine, where the loop's thread mostly waits for a CPU, nothing is said.",
     ),
 )
@@ -74,7 +78,10 @@ RULE = Rule(
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Yield one finding for each line that held the loop."""
     lines: dict[Location, list[LoopBlock]] = {}
+    elsewhere = many_short(record)  # LOOP102 says it: one stretch of many, on a busy machine
     for block in record.blocks:
+        if block.location is not None and function_of(block.location) in elsewhere:
+            continue
         place = _place(block, record)
         if place is None or block.kind in _NOT_OURS or block.phase in _OF_OTHERS:
             continue

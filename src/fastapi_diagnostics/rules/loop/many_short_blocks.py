@@ -3,14 +3,10 @@
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Rule
-from fastapi_diagnostics.record import Location, RequestRecord, ShortBlocks
+from fastapi_diagnostics.record import RequestRecord
 from fastapi_diagnostics.rules.loop._cures import fix_of
+from fastapi_diagnostics.rules.loop._shorts import Many, many_short
 from fastapi_diagnostics.rules.loop._words import doing, evidence_of, name_of
-
-MIN_COUNT = 5
-"""Fewer are the ordinary unevenness of an endpoint."""
-MIN_TOTAL_MS = 200
-"""Twice what feels instant (Nielsen, 1993): others meet one of these steps at every turn."""
 
 RULE = Rule(
     code="LOOP102",
@@ -48,34 +44,19 @@ RULE = Rule(
 
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Yield one finding for each function whose short stretches add up."""
-    reported = {_function(block.location) for block in record.blocks if block.location}
-    functions: dict[tuple[str, str], list[ShortBlocks]] = {}
-    for shorts in record.short_blocks:
-        place = shorts.longest.location
-        if place is not None and _function(place) not in reported:  # LOOP101 says it already
-            functions.setdefault(_function(place), []).append(shorts)
-    for found in functions.values():
-        count = sum(shorts.count for shorts in found)
-        total_ms = round(sum(shorts.total_ms for shorts in found), 3)
-        if count >= MIN_COUNT and total_ms >= MIN_TOTAL_MS:
-            yield _finding(found, count, total_ms, record)
+    for many in many_short(record).values():
+        yield _finding(many, record)
 
 
-def _function(place: Location) -> tuple[str, str]:
-    return place.file, place.function
-
-
-def _finding(
-    found: list[ShortBlocks], count: int, total_ms: float, record: RequestRecord
-) -> Finding:
-    longest = max(found, key=lambda shorts: shorts.total_ms).longest
-    blocks = [shorts.longest for shorts in found]
+def _finding(many: Many, record: RequestRecord) -> Finding:
+    longest = max(many.shorts, key=lambda shorts: shorts.total_ms).longest
+    blocks = [shorts.longest for shorts in many.shorts] + many.stretched
     return RULE.finding(
-        f"{name_of(record)} held the event loop {count} times for up to "
-        f"{max(block.duration_ms for block in blocks):.0f} ms, {total_ms:.0f} ms in all, "
+        f"{name_of(record)} held the event loop {many.times} times for up to "
+        f"{max(block.duration_ms for block in blocks):.0f} ms, {many.total_ms:.0f} ms in all, "
         f"{doing(longest)}.",
         location=longest.location,
         fix=fix_of(longest, record.endpoint),
-        evidence=evidence_of(longest, blocks) | {"count": count, "total_ms": total_ms},
+        evidence=evidence_of(longest, blocks) | {"count": many.times, "total_ms": many.total_ms},
         cause=f"{longest.kind} {longest.call}".strip(),
     )

@@ -13,12 +13,14 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         text: Continues the message after a semicolon; no full stop.
+        loc: Of the error that it explains; empty where it explains the whole request.
     """
 
     code: str
     text: str
     fix: Fix
     confidence: Confidence = "proven"
+    loc: tuple[str, ...] = ()
 
 
 def is_json(content_type: str) -> bool:

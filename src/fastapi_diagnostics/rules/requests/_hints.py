@@ -1,5 +1,7 @@
 """Why a refused request was refused: one hint for each mistake, out of the facts alone."""
 
+import msgspec
+
 from fastapi_diagnostics.record import Rejection
 from fastapi_diagnostics.rules.requests._error_hints import about_error
 from fastapi_diagnostics.rules.requests._hint import Hint
@@ -33,5 +35,5 @@ def hints(rejection: Rejection) -> tuple[Hint, ...]:
         for error in rejection.errors:
             hint = about_error(error, rejection)
             if hint is not None:
-                found.setdefault(hint.text, hint)
+                found.setdefault(hint.text, msgspec.structs.replace(hint, loc=error.loc))
     return tuple(sorted(found.values(), key=lambda hint: _ORDER.index(hint.code)))

@@ -144,7 +144,7 @@ def _evidence(rejection: Rejection, found: tuple[Hint, ...]) -> dict[str, object
             }
             for error in rejection.errors
         ],
-        "hints": [{"code": hint.code, "text": hint.text} for hint in found],
+        "hints": [{"code": hint.code, "text": hint.text, "loc": list(hint.loc)} for hint in found],
         "expected": {
             _words.dotted(error.loc): wanted
             for error in rejection.errors

@@ -39,6 +39,22 @@ def owner(query: Query) -> Location | None:
     return frame.location if frame is not None else query.location
 
 
+def read_by_response(query: Query) -> bool:
+    """Tell whether the response read it, itself or through a property of the user's."""
+    return query.phase == "serialisation" and looping(query) is None
+
+
+def of_one_message(queries: list[Query]) -> list[Query]:
+    """Give those that ran for one message of a websocket: for the one with most of them."""
+    windows = {query.window for query in queries}
+    if len(windows) < 2:  # noqa: PLR2004 - all of one
+        return queries
+    return max(
+        ([query for query in queries if query.window == window] for window in sorted(windows)),
+        key=len,
+    )
+
+
 def loop_mark(query: Query) -> str:
     """Tell loops on one line apart; empty where the loop begins on a line of its own.
 

@@ -118,7 +118,8 @@ def _fix(failure: LazyLoadFailure, source: Query | None, by_index: dict[int, Que
     refresh = f'{wait}session.refresh({owner.lower()}, ["{name}"])'
     if failure.cause == "refreshed-without-relationship":
         return Fix(
-            summary=f"Name the relationship as well: refresh(…) alone does not load {name}.",
+            summary=f"Add a second refresh that names the relationship: refresh(…) alone does not "
+            f"load {name}. By hand, as the names of the variables are guessed.",
             code=refresh,
             location=failure.cause_location,
         )
@@ -127,7 +128,8 @@ def _fix(failure: LazyLoadFailure, source: Query | None, by_index: dict[int, Que
     if source is None or source.location is None:
         return Fix(
             summary=f"Load {name} before it is read"
-            f"{', while the session is open' if failure.kind == 'detached' else ''}.",
+            f"{', while the session is open' if failure.kind == 'detached' else ''}: by hand, as "
+            "the names of the variables are guessed.",
             code=refresh,
             location=None if failure.kind == "detached" else failure.read_at,
         )
@@ -139,13 +141,13 @@ def _after_commit(failure: LazyLoadFailure, name: str, refresh: str) -> Fix:
     if failure.collection is None:
         return Fix(
             summary="Create the session with expire_on_commit=False, or refresh the object after "
-            "the commit.",
+            "the commit: by hand, as the first goes where the session or its maker is made.",
             code=f"{maker}(engine, expire_on_commit=False)",
             location=failure.cause_location,
         )
     return Fix(
         summary=f"Load {name} after the commit, or load it in the query and create the session "
-        "with expire_on_commit=False.",
+        "with expire_on_commit=False: by hand, as the names of the variables are guessed.",
         code=refresh,
         location=failure.cause_location,
     )
@@ -155,7 +157,9 @@ def _option(failure: LazyLoadFailure, source: Query, by_index: dict[int, Query])
     """Write the loader option for the query that everything above the object comes from."""
     root, way = _loaders.root_of(source, by_index)
     if failure.root:
-        load = msgspec.structs.replace(source, kind="column", path=failure.path, root=failure.root)
+        load = msgspec.structs.replace(
+            source, kind="column", path=failure.path, root=failure.root, option=failure.option
+        )
     else:
         owner = failure.attribute.partition(".")[0]
         plain = source.kind in {"query", "get"} and source.attribute == owner

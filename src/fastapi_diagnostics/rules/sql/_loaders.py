@@ -40,16 +40,13 @@ def prefix(load: Query, root: Query, way: Sequence[Query]) -> list[str]:
     """Write the options that lead from the class of the root query to the load's object.
 
     Those that were lazy loads are to be loaded as well; others keep the way they have
-    (``defaultload``).
+    (``defaultload``): another option for what the query loads already would be refused.
     """
     lazy = {query.attribute: query for query in way}
     options = []
     for attribute in load.path[:-1] if load.kind == "lazy" else load.path:
         if attribute in lazy:
             options.append(loader(attribute, collection=lazy[attribute].collection, source=root))
-        elif root.kind == "eager" and attribute == root.attribute:
-            name = "selectinload" if root.collection else "joinedload"
-            options.append(f"{name}({attribute})")
         else:
             options.append(f"defaultload({attribute})")
     return options
@@ -63,8 +60,11 @@ def fix(summary: str, option: str, load: Query, root: Query) -> Fix:
         code = f"select({root.attribute}).options({option})"
     else:
         code = f".options({option})"
-    # Behind an alias the option needs its name, which only the source knows.
-    known = root.location is not None and bool(load.root)
-    if root.kind != "eager" and not load.root:
-        summary += " If it selects from an alias, write the alias's name in the option."
+    known = root.location is not None and bool(load.root) and not load.option
+    if load.option:
+        summary += f" By hand: it takes the place of the {load.option}() that is there now."
+    elif root.location is None:
+        summary += " By hand: no line of yours ran that query."
+    elif not known:  # behind an alias the option needs its name, which only the source knows
+        summary += " By hand: if it selects from an alias, write the alias's name in the option."
     return Fix(summary=summary, code=code, location=root.location, mechanical=known)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from fastapi_diagnostics.record import Query, RequestRecord
-from fastapi_diagnostics.rules.sql._chains import chain
+from fastapi_diagnostics.rules.sql._chains import chain, of_one_message
 
 
 class Loads(msgspec.Struct):
@@ -57,7 +57,8 @@ def loads_of(record: RequestRecord, by_index: dict[int, Query], kind: str) -> It
         # Without a line of the user, what was loaded together is what tells loops apart.
         apart = None if lines else (query.phase, source.location)
         found[query.attribute, query.engine, lines, apart].append(query)
-    for queries in found.values():
+    for loads in found.values():
+        queries = of_one_message(loads)
         source, together = _proof(queries, by_index)
         name = queries[0].attribute or ""
         yield Loads(attribute=name, queries=queries, source=source, together=together)

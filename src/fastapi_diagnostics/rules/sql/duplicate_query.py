@@ -10,6 +10,7 @@ from fastapi_diagnostics.rules.sql import n_plus_one_lookup
 from fastapi_diagnostics.rules.sql._chains import (
     loop_mark,
     looping,
+    of_one_message,
     owner,
     paced,
     place,
@@ -67,23 +68,16 @@ _ON_PURPOSE = re.compile(
 
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find reads that were answered before."""
-    repeated = [queries for queries in _repeated(record) if len(queries) >= MIN_REPEATS]
+    groups = map(of_one_message, _repeated(record))
+    repeated = [queries for queries in groups if len(queries) >= MIN_REPEATS]
     if not repeated:
         return
     # A loop that looks rows up one by one meets some of them again: that is SQL103.
     told = {query.index for found in n_plus_one_lookup.lookups(record) for query in found}
     for queries in repeated:
         lookup = all(query.index in told for query in queries)
-        if not lookup and not paced(queries) and not _per_message(record, queries):
+        if not lookup and not paced(queries):
             yield _finding(record, queries)
-
-
-def _per_message(record: RequestRecord, queries: list[Query]) -> bool:
-    """Tell whether a websocket asks the same for each message that it receives."""
-    if record.kind != "websocket":
-        return False
-    loops = [looping(query) for query in queries]
-    return all(frame is not None and frame.loop != "for" for frame in loops)
 
 
 def _repeated(record: RequestRecord) -> Iterator[list[Query]]:
@@ -114,11 +108,12 @@ def _is_plain_read(query: Query) -> bool:
 
 
 def _finding(record: RequestRecord, queries: list[Query]) -> Finding:
-    where, here = _usual_place(queries)
+    places = _places(queries)
+    where, here = _usual_place(places)
     frame = looping(queries[-1])
     polling = frame is not None and frame.loop == "while"
     first = queries[0]
-    lines = list(dict.fromkeys(line for query in queries if (line := owner(query))))
+    lines = list(dict.fromkeys(line for line in places if line is not None))
     return RULE.finding(
         _message(record, queries, lines),
         title=f"The same query with the same values ran {len(queries)} times",
@@ -141,12 +136,24 @@ def _finding(record: RequestRecord, queries: list[Query]) -> Finding:
     )
 
 
-def _usual_place(queries: list[Query]) -> tuple[Location | None, int]:
-    """Give the line that repeated it most often, the latest of equals, and how often.
+def _places(queries: list[Query]) -> list[Location | None]:
+    """Give the line of each: that in a loop, else the innermost one at which they differ.
 
-    Where a loop calls a helper that reads, it is the line in the loop.
+    A helper that several functions call is not to blame; those that call it are.
     """
-    counts = Counter(line for query in reversed(queries) if (line := owner(query)))
+    places = [owner(query) for query in queries]
+    if len(set(places)) > 1 or any(looping(query) is not None for query in queries):
+        return places
+    stacks = [[frame.location for frame in query.stack] for query in queries]
+    for lines in zip(*stacks, strict=False):
+        if len(set(lines)) > 1:
+            return list(lines)
+    return places
+
+
+def _usual_place(places: list[Location | None]) -> tuple[Location | None, int]:
+    """Give the line that repeated it most often, the latest of equals, and how often."""
+    counts = Counter(line for line in reversed(places) if line is not None)
     if not counts:
         return None, 0
     return counts.most_common(1)[0]
@@ -168,18 +175,27 @@ def _fix(queries: list[Query], lines: list[Location]) -> Fix:
     frame = looping(last)
     if len(lines) > 1:
         return Fix(
-            summary="Read it once and hand the result on; a dependency that both ask for runs once "
-            "per request.",
+            summary="Read it once and hand the result on: by hand, for instance in a dependency "
+            "that both ask for, as it runs once per request.",
             location=lines[-1],
         )
     if frame is not None and last.location != frame.location:
         return Fix(
-            summary="Call it once, before the loop, and hand the result on.",
+            summary="Call it once, before the loop, and keep what it gives: by hand, as this "
+            "depends on what the loop does with it.",
             location=frame.location,
         )
     if frame is not None:
-        return Fix(summary="Run the query once, before the loop.", location=frame.location)
-    return Fix(summary="Keep the first result.", location=lines[0] if lines else None)
+        return Fix(
+            summary="Run the query once, before the loop, and keep its rows: by hand, and not the "
+            "result itself, which can be read only once.",
+            location=frame.location,
+        )
+    return Fix(
+        summary="Keep what the first one gave: by hand, and as rows, since a result can be read "
+        "only once.",
+        location=lines[0] if lines else None,
+    )
 
 
 def _cause(query: Query) -> str:

@@ -10,9 +10,11 @@ from fastapi_diagnostics.rules.sql._chains import (
     chain,
     loop_mark,
     looping,
+    of_one_message,
     owner,
     paced,
     place,
+    read_by_response,
     spent_ms,
 )
 from fastapi_diagnostics.rules.sql._parents import Loads, indexed, loads_of
@@ -99,7 +101,8 @@ def _alone(record: RequestRecord, kind: str, told: set[int]) -> Iterator[list[Qu
         if query.kind == kind and query.index not in told and query.flush is None and not named:
             key = (query.attribute, query.engine, chain(query), query.error, query.phase)
             found[key].append(query)
-    for queries in found.values():
+    for reloads in found.values():
+        queries = of_one_message(reloads)
         frame = looping(queries[0])
         repeated = frame.loop == "for" if frame is not None else not queries[0].location
         objects = {query.parent_key for query in queries} - {None}
@@ -120,7 +123,7 @@ def _deferred(record: RequestRecord, group: Loads, by_index: dict[int, Query]) -
     return RULE.finding(
         text,
         title=f"{names[0]} is loaded with one query per {group.entity} (N+1)",
-        location=owner(first) or source.location or record.endpoint,
+        location=_line(first) or source.location or record.endpoint,
         fix=_undefer(group, names, by_index),
         evidence=_evidence(group.attribute, group.queries, source) | {"cause": "deferred"},
         cause=f"{group.attribute}{loop_mark(first)}",
@@ -156,7 +159,7 @@ def _reloaded(record: RequestRecord, queries: list[Query], source: Query | None)
     return RULE.finding(
         text,
         title=f"{entity} objects are {'refreshed' if refreshed else 'reloaded'} one by one (N+1)",
-        location=owner(first) or commit or record.endpoint,
+        location=_line(first) or commit or record.endpoint,
         severity="warning" if refreshed else None,
         fix=_keep(entity, first, commit),
         evidence=_evidence(entity, queries, source)
@@ -169,21 +172,23 @@ def _keep(entity: str, first: Query, commit: Location | None) -> Fix:
     """Say how to keep what was in memory; where the session is made is not known."""
     if first.kind == "refresh":
         return Fix(
-            summary="Load all of them with one query, before or instead of the loop; after a "
-            "commit, a session made with expire_on_commit=False needs neither.",
+            summary="Load all of them with one query, before or instead of the loop: by hand, as "
+            "`ids` stands for their keys. After a commit, a session made with "
+            "expire_on_commit=False needs neither.",
             code=f"session.scalars(select({entity}).where({entity}.id.in_(ids))"
             ".execution_options(populate_existing=True)).all()",
             location=owner(first),
         )
     if commit is None:
         return Fix(
-            summary="Load all of them again with one query before they are read.",
+            summary="Load all of them again with one query before they are read: by hand, as "
+            "`ids` stands for their keys.",
             code=f"session.scalars(select({entity}).where({entity}.id.in_(ids))).all()",
             location=owner(first),
         )
     return Fix(
         summary="Make the session with expire_on_commit=False, so that the commit leaves its "
-        "objects as they are; this goes where the session or its sessionmaker is made.",
+        "objects as they are: by hand, as it goes where the session or its sessionmaker is made.",
         code="expire_on_commit=False",
         location=commit,
     )
@@ -208,12 +213,18 @@ def _evidence(attribute: str, queries: list[Query], source: Query | None) -> dic
     }
 
 
+def _line(first: Query) -> Location | None:
+    """Give the line that read it; none for a response, whose query is to be named instead."""
+    return None if read_by_response(first) else owner(first)
+
+
 def _where(record: RequestRecord, first: Query) -> str:
+    if read_by_response(first):
+        endpoint = f"{record.endpoint.function}()" if record.endpoint else record.route
+        by = f" by {place(first.location)}" if first.location is not None else ""
+        return f"while the response of {endpoint} was made{by}"
     if first.location is not None:
         return f"at {place(owner(first))}"
-    if first.phase == "serialisation":
-        endpoint = f"{record.endpoint.function}()" if record.endpoint else record.route
-        return f"while the response of {endpoint} was made"
     return f"in the phase {first.phase}"
 
 

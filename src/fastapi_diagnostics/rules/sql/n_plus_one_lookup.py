@@ -10,6 +10,7 @@ from fastapi_diagnostics.rules.sql._chains import (
     chain,
     loop_mark,
     looping,
+    of_one_message,
     owner,
     paced,
     place,
@@ -52,6 +53,7 @@ RULE = Rule(
         "A for loop that tries values until one is free looks the same; it is marked as likely.",
         "Where only the last lookup found something, the loop is taken for a search.",
         "Ranges, pages and locking reads are passed over.",
+        "Lookups that are handed to threads are told where three threads ran them; fewer are not.",
     ),
 )
 
@@ -69,7 +71,11 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"[<>]=?\s*\?|\b(?:LIKE|ILIKE|BETWEEN|OFFSET)\b", re.IGNORECASE)
-_AGGREGATE = re.compile(r"^SELECT\s+(?:count|sum|min|max|avg|total)\s*\(", re.IGNORECASE)
+_AGGREGATE = re.compile(
+    r"^SELECT\s+(?P<name>count|sum|min|max|avg|total)\s*\("
+    r"\s*(?:(?:\"?\w+\"?\.)*\"?(?P<column>\w+)\"?\s*\))?",
+    re.IGNORECASE,
+)
 _EXISTS = re.compile(r"^SELECT\s+(?:\?|EXISTS\b|NOT\s*\(?EXISTS\b|\(?EXISTS\b)", re.IGNORECASE)
 
 
@@ -85,7 +91,8 @@ def lookups(record: RequestRecord) -> Iterator[list[Query]]:
     for query in record.queries:
         if _is_lookup(query):
             groups[query.sql, query.engine, query.kind, chain(query)].append(query)
-    for queries in groups.values():
+    for alike in groups.values():
+        queries = of_one_message(alike)
         if len({query.values_digest for query in queries}) < MIN_DISTINCT:
             continue
         in_loop = _in_for(queries[0]) and not _ends_with(queries, found=True)
@@ -153,7 +160,9 @@ def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -
         location=where,
         confidence="proven" if proven else "likely",
         severity="error" if proven else "warning",
-        fix=Fix(summary=_summary(first, concurrent=concurrent), code=_code(first), location=where),
+        fix=Fix(
+            summary=_summary(queries, concurrent=concurrent), code=_code(first), location=where
+        ),
         evidence={
             "sql": first.sql,
             "count": len(queries),
@@ -203,11 +212,20 @@ def _after_from(sql: str) -> str:
     return sql[match.start() :][:300] if match else sql[:300]
 
 
-def _summary(query: Query, *, concurrent: bool) -> str:
+def _summary(queries: list[Query], *, concurrent: bool) -> str:
+    """Say what to do; whose values the keys are, and what becomes of the rows, is up to a hand."""
+    sql = queries[0].sql
     before = "instead of one query in each task" if concurrent else "before the loop"
-    if _AGGREGATE.match(query.sql):
-        return f"Ask for all of them at once with GROUP BY, {before}."
-    return f"Fetch all the rows with one IN query {before}, and look them up in a dict."
+    whose = "of all tasks" if concurrent else "of the loop"
+    if _AGGREGATE.match(sql):
+        do = f"Ask for all of them at once with GROUP BY, {before}; a key without rows is left out"
+    elif _EXISTS.match(sql):
+        do = f"Ask once, {before}, which of them there are, and look them up in a set"
+    elif any((query.rows or 0) > 1 for query in queries):
+        do = f"Fetch all the rows with one IN query {before}, and put them in a dict of lists"
+    else:
+        do = f"Fetch all the rows with one IN query {before}, and look them up in a dict"
+    return f"{do}. To be written by hand: `keys` stands for the values {whose}."
 
 
 def _code(query: Query) -> str:
@@ -217,6 +235,11 @@ def _code(query: Query) -> str:
     column = (match["left"] or match["right"]) if match else "key"
     name = query.attribute or _table(sql).rpartition(".")[2]
     path = f"{name}.{column}" if query.attribute else f"{name}.c.{column}"
-    if _AGGREGATE.match(sql):
-        return f"select({path}, func.count()).where({path}.in_(keys)).group_by({path})"
+    aggregate = _AGGREGATE.match(sql)
+    if aggregate is not None:
+        of = path.removesuffix(column) + aggregate["column"] if aggregate["column"] else ""
+        call = f"func.{aggregate['name'].lower()}({of})"
+        return f"select({path}, {call}).where({path}.in_(keys)).group_by({path})"
+    if _EXISTS.match(sql):
+        return f"select({path}).where({path}.in_(keys)).distinct()"
     return f"select({name}).where({path}.in_(keys))"

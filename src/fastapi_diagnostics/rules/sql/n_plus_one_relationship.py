@@ -7,7 +7,14 @@ import msgspec
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Query, RequestRecord
 from fastapi_diagnostics.rules.sql import _loaders
-from fastapi_diagnostics.rules.sql._chains import chain, loop_mark, owner, place, spent_ms
+from fastapi_diagnostics.rules.sql._chains import (
+    chain,
+    loop_mark,
+    owner,
+    place,
+    read_by_response,
+    spent_ms,
+)
 from fastapi_diagnostics.rules.sql._parents import Loads, indexed, loads_of
 
 MIN_PARENTS = 2
@@ -86,7 +93,8 @@ def _finding(
 ) -> Finding:
     first = group.queries[0]
     source = group.source
-    field = group.attribute.partition(".")[2] if _serialising(first) else None
+    serialising = read_by_response(first)
+    field = group.attribute.partition(".")[2] if serialising and not first.location else None
     evidence = {
         "attribute": group.attribute,
         "count": len(group.queries),
@@ -106,20 +114,16 @@ def _finding(
             "No line of your code was running; the query that loaded the parents stands for it."
         )
     return RULE.finding(
-        _message(record, group, nested, field),
+        _message(record, group, nested),
         title=f"{group.attribute} is loaded with one query per {group.entity} (N+1)",
-        location=owner(first) or source.location or record.endpoint,
+        location=(None if serialising else owner(first)) or source.location or record.endpoint,
         fix=_fix(record, group, nested, by_index),
         evidence=evidence,
         cause=f"{group.attribute}{loop_mark(first)}",
     )
 
 
-def _serialising(query: Query) -> bool:
-    return query.location is None and query.phase == "serialisation"
-
-
-def _message(record: RequestRecord, group: Loads, nested: list[Loads], field: str | None) -> str:
+def _message(record: RequestRecord, group: Loads, nested: list[Loads]) -> str:
     first, source = group.queries[0], group.source
     count, entity = len(group.queries), group.entity
     truncated = "at least " if "queries" in record.truncated else ""
@@ -127,8 +131,10 @@ def _message(record: RequestRecord, group: Loads, nested: list[Loads], field: st
         f"{group.attribute} was loaded {truncated}{count} times, with a query for each of "
         f"{group.parents} {entity} objects"
     )
-    if field is not None:
-        text += f", while {_response(record)} read the field `{field}`"
+    if read_by_response(first):
+        field = group.attribute.partition(".")[2]
+        text += f", while {_response(record)} "
+        text += f"read {place(first.location)}" if first.location else f"read the field `{field}`"
     elif first.location is not None and first.location == source.location:
         text += f" at {place(source.location)}, in the line of the query that loaded the parents"
         return f"{text}; unless that line reads it, it is set to load immediately.{_also(nested)}"
@@ -173,7 +179,7 @@ def _fix(
         summary = f"Load {group.attribute} for all parents in the query that fetches them."
     found = _loaders.fix(summary, option, load, root)
     if any(_refreshes(query, group) for query in record.queries):
-        summary = f"{found.summary} Then take the refresh() out of the loop."
+        summary = f"{found.summary} Then take the refresh() out of the loop by hand."
         return msgspec.structs.replace(found, summary=summary, mechanical=False)
     return found
 

@@ -48,6 +48,7 @@ RULE = Rule(
         "Time for opening a new connection is not a wait and not counted here.",
         "Connections that are out for work of no request, such as a job, have no name here.",
         "A pool in front of the database, such as PgBouncer, is not seen.",
+        "SQLAlchemy 2.0.36 hides it where several ask in one moment for the last free connection.",
     ),
     supersedes=("EXC101", "TASK101"),
 )

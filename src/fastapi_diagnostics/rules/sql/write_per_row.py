@@ -11,6 +11,7 @@ from fastapi_diagnostics.rules.sql._chains import (
     chain,
     loop_mark,
     looping,
+    of_one_message,
     owner,
     paced,
     place,
@@ -46,7 +47,7 @@ RULE = Rule(
     ),
     instead="session.add_all([Tag(name=name) for name in names])\nsession.commit()",
     limits=(
-        "A commit per item on purpose, so that a failure leaves the earlier ones, looks the same.",
+        "A commit or savepoint per item, so that a failure leaves the others, looks the same.",
         "It is passed over where most rounds wait for more than 100 ms for something else.",
         "Loops of while and async for are passed over: their next item may depend on the last.",
         "Where a key that the database makes is needed at once, let relationships carry it.",
@@ -80,7 +81,8 @@ def _flushes(record: RequestRecord) -> Iterator[list[Query]]:
     for query in record.queries:
         if query.flush is not None and query.verb in _WRITES and query.error is None:
             found[query.engine, chain(query)].append(query)
-    for queries in found.values():
+    for flushed in found.values():
+        queries = of_one_message(flushed)
         if not _in_for(queries[0]) or paced(queries):
             continue
         turns: dict[int | None, list[Query]] = defaultdict(list)
@@ -99,7 +101,8 @@ def _statements(record: RequestRecord) -> Iterator[list[Query]]:
     for query in record.queries:
         if _is_single(query):
             found[query.sql, query.engine, chain(query)].append(query)
-    for queries in found.values():
+    for alike in found.values():
+        queries = of_one_message(alike)
         distinct = len({query.values_digest for query in queries})
         if distinct >= MIN_WRITES and _in_for(queries[0]) and not paced(queries):
             yield queries
