@@ -65,7 +65,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="The Diagnosed Bookshop", lifespan=lifespan)
-app.add_middleware(DiagnosticsMiddleware)
+app.add_middleware(DiagnosticsMiddleware, select=["SQL110"])  # it is off by default
 app.add_exception_handler(AppException, handle_app_exception)
 app.add_exception_handler(WindowFull, handle_window_full)
 app.add_exception_handler(WindowFullV2, handle_window_full_v2)

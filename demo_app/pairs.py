@@ -174,6 +174,7 @@ PAIRS: tuple[Pair, ...] = (
     _campaign("SQL107", "channels-for-nothing", Call("GET", "/campaigns/names")),
     _campaign("SQL108", "side-by-side", Call("GET", "/campaigns/reach")),
     _campaign("SQL109", "every-click", Call("GET", "/campaigns/clicks")),
+    _campaign("SQL110", "one-so-far", Call("GET", "/campaigns/stations")),
     _pair(
         "SQL105",
         "same-rate-again",

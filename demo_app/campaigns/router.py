@@ -81,3 +81,15 @@ async def clicks(db: Db) -> ApiResponse[list[Clicks]]:
 async def clicks_v2(db: Db) -> ApiResponse[list[Clicks]]:
     """Count the clicks of campaigns (mended)."""
     return ApiResponse(data=await service.clicks_v2(db))
+
+
+@v1.get("/stations")
+def stations(db: SyncDb) -> ApiResponse[list[str]]:
+    """List where costly campaigns are seen."""
+    return ApiResponse(data=service.stations(db))
+
+
+@v2.get("/stations")
+def stations_v2(db: SyncDb) -> ApiResponse[list[str]]:
+    """List where costly campaigns are seen (mended)."""
+    return ApiResponse(data=service.stations_v2(db))

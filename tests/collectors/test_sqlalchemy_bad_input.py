@@ -318,9 +318,11 @@ def test_an_engine_disposed_of_within_a_request(tmp_path: Path) -> None:
 
         def use(session: Session) -> Any:
             first = session.scalars(select(Author.id)).all()
+            before = engine.pool
             engine.dispose()
             second = session.scalars(select(Author.name)).all()  # on the connection it has
             session.commit()
+            before.dispose()  # it took the connection back, and nobody has it now
             return first, second, session.scalars(select(Author.id)).all()
 
         record = same(engine, use)

@@ -20,6 +20,7 @@ PROMISED = {
     "SQL107": "attribute how rows",
     "SQL108": "attributes rows rows_apart",
     "SQL109": "sql rows threshold",
+    "SQL110": "attribute count parents parent_query sql phase response_field",
     "SQL105": "sql count distinct phase",
     "SQL201": "attribute cause cause_location",
     "SQL202": "attribute cause cause_location",

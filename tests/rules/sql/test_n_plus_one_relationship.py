@@ -2,9 +2,10 @@
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.orm import immediateload, joinedload, selectinload
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import immediateload, joinedload, raiseload, selectinload
 
-from fastapi_diagnostics.rules.sql.n_plus_one_relationship import check
+from fastapi_diagnostics.rules.sql.n_plus_one_relationship import RULE, check
 from tests.builders import a_location, a_query, a_record
 from tests.rules.sql.shop import (
     AUTHORS,
@@ -56,6 +57,19 @@ def test_loaded_with_the_parents_is_clean(engine, option):
             len(author.books)
 
     assert recorded(engine, use).codes == []
+
+
+def test_what_the_page_says_against_its_return_makes_it_an_error(engine):
+    query = select(Author).options(selectinload(Author.books), raiseload("*"))
+
+    def use(s):
+        author = s.scalars(query).first()
+        assert author.books
+        with pytest.raises(InvalidRequestError, match="raise"):
+            author.notes  # noqa: B018
+
+    assert recorded(engine, use).codes == []
+    assert 'selectinload(Author.books), raiseload("*")' in RULE.instead
 
 
 def test_chained_eager_loads_are_clean(engine):

@@ -41,7 +41,9 @@ RULE = Rule(
     ),
     instead=(
         "for author in session.scalars(select(Author).options(selectinload(Author.books))):\n"
-        "    print([book.title for book in author.books])"
+        "    print([book.title for book in author.books])\n\n"
+        "# So that it cannot come back: with raiseload, what is not loaded fails when it is read.\n"
+        'select(Author).options(selectinload(Author.books), raiseload("*"))'
     ),
     limits=(
         "One parent alone is not reported, whatever the code would do with two.",
