@@ -8,6 +8,7 @@ import dis
 import re
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -133,6 +134,18 @@ class UserCode:
 USER_CODE = UserCode()
 
 
+MAX_HANDED: Final = 4
+
+
+class _Handed(threading.local):
+    """The user's lines that handed this thread its present work, innermost first."""
+
+    sites: tuple[Site, ...] = ()
+
+
+HANDED = _Handed()
+
+
 def caller_sites(frame: FrameType | None, limit: int) -> tuple[tuple[Site, ...], bool]:
     """Collect the user's call sites, innermost first.
 
@@ -141,7 +154,8 @@ def caller_sites(frame: FrameType | None, limit: int) -> tuple[tuple[Site, ...],
         limit: How many at most.
 
     Returns:
-        The sites, and whether a flush of SQLAlchemy's unit of work lay in between.
+        The sites, those that handed the work to this thread included, and whether a flush of
+        SQLAlchemy's unit of work lay in between.
     """
     kinds = USER_CODE.kinds
     sites: tuple[Site, ...] = ()
@@ -165,11 +179,11 @@ def caller_sites(frame: FrameType | None, limit: int) -> tuple[tuple[Site, ...],
             elif kind == FLUSH:
                 flush = True
             else:
-                return sites, flush
+                return (sites + HANDED.sites)[:limit], flush
             frame = frame.f_back
         green = _parent_greenlet(green)
         if green is None:
-            return sites, flush
+            return (sites + HANDED.sites)[:limit], flush
         # The frames of a greenlet end where it was spawned; its parent's go on from there.
         frame = green.gr_frame
 

@@ -5,13 +5,21 @@ There are 40 threads by default, and whoever finds them all taken waits.
 
 import functools
 import itertools
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from fastapi_diagnostics.callsite import definition, unwrapped
+from fastapi_diagnostics.callsite import (
+    HANDED,
+    MAX_HANDED,
+    Site,
+    caller_sites,
+    definition,
+    unwrapped,
+)
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.times import PART, TimePart
 from fastapi_diagnostics.faults import FAULTS
@@ -66,12 +74,22 @@ class _Call:
 
     Attributes:
         route: Named while its request is open, once somebody waits for its thread.
+        sites: The user's lines that called; none where FastAPI or Starlette did.
         limiter: Identity of what counts the threads; of the loop's thread for the default one.
         holders: Who had the threads when it asked; `None` if one was free.
         threads: How many there were then.
     """
 
-    __slots__ = ("__wrapped__", "began", "holders", "limiter", "recorder", "route", "threads")
+    __slots__ = (
+        "__wrapped__",
+        "began",
+        "holders",
+        "limiter",
+        "recorder",
+        "route",
+        "sites",
+        "threads",
+    )
 
     def __init__(self, func: Callable[..., Any], recorder: Recorder) -> None:
         self.__wrapped__ = func
@@ -80,11 +98,16 @@ class _Call:
         self.limiter = 0
         self.route: str | None = None
         self.holders: tuple[_Call, ...] | None = None
+        self.sites: tuple[Site, ...] = ()
         self.threads = 0
 
     def __call__(self, *args: Any) -> Any:
         self.began = time.perf_counter()
-        return self.__wrapped__(*args)
+        HANDED.sites = self.sites
+        try:
+            return self.__wrapped__(*args)
+        finally:
+            HANDED.sites = ()
 
 
 _OPEN: Final[dict[int, dict[int, _Call]]] = {}
@@ -113,6 +136,8 @@ def _asked(
     """Note who has the threads, if none is free."""
     call = _Call(func, recorder)
     try:
+        # From whoever called `run_sync`.
+        call.sites = caller_sites(sys._getframe(2), MAX_HANDED)[0]  # noqa: SLF001
         limiter = options.get("limiter")
         call.limiter = threading.get_ident() if limiter is None else id(limiter)
         earlier = _OPEN.setdefault(call.limiter, {})

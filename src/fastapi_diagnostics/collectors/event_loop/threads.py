@@ -83,6 +83,9 @@ def _recorder(frame: FrameType | None) -> Recorder | None:
             context = frame.f_locals.get("context")
         elif filename.endswith("/concurrent/futures/thread.py"):
             function = getattr(frame.f_locals.get("self"), "fn", None)
+            carried = getattr(function, "recorder", None)
+            if isinstance(carried, Recorder):
+                return carried
             context = getattr(getattr(function, "func", None), "__self__", None)
         else:
             context = None

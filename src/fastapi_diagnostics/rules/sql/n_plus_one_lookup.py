@@ -53,7 +53,7 @@ RULE = Rule(
         "A for loop that tries values until one is free looks the same; it is marked as likely.",
         "Where only the last lookup found something, the loop is taken for a search.",
         "Ranges, pages and locking reads are passed over.",
-        "Lookups that are handed to threads are told where three threads ran them; fewer are not.",
+        "Lookups that gathered tasks hand to threads are told where three threads ran them.",
     ),
 )
 

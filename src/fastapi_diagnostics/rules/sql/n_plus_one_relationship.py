@@ -49,7 +49,7 @@ RULE = Rule(
         "One parent alone is not reported, whatever the code would do with two.",
         "Objects that were loaded outside of the request have no known query and are passed over.",
         "Of one statement's repetitions the first 500 are looked at.",
-        "Queries in threads that were started with run_in_executor are not seen.",
+        "Queries in threads or processes that you start yourself are not seen; in executors, yes.",
     ),
 )
 
