@@ -125,7 +125,7 @@ async def _served(count: int, *, watched: bool) -> float:
         await asyncio.sleep(0)
         if watched:
             event_loop.before_response()
-        recorder.take("closed")
+        recorder.take("closed", {})
         recorder.close()
 
     began = time.thread_time()

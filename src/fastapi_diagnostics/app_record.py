@@ -139,8 +139,8 @@ class ImplicitOptional(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         owner: Name of the function or class.
         name: Of the parameter or field.
-        annotation: As it would stand in the source.
-        default: ``None``, or what stands for it, such as ``Query(None)``.
+        annotation: As it stands in the source, or would.
+        default: ``None``, or what stands for it, such as ``Query(None)``; likewise.
         field: Whether it is a field of a model.
     """
 

@@ -102,7 +102,7 @@ class Capture:
         with FAULTS.contained("capture"):
             if isinstance(error, Exception):
                 recorder.note_exception(error)
-            self._sealed = recorder.take("closed", route=self.recording.name)
+            self._sealed = recorder.take("closed", {"route": self.recording.name})
             self.recording.record = self._sealed.record()
         recorder.close()
         return self._sealed is not None

@@ -15,7 +15,8 @@ import msgspec
 from fastapi_diagnostics import source
 from fastapi_diagnostics.app_record import NAME, AppRecord
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.finding import Finding, Rule, Subject
+from fastapi_diagnostics.finding import Finding, Rule
+from fastapi_diagnostics.judging import Judge
 from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.record import LooseTask, RequestRecord, decode_record
 from fastapi_diagnostics.recorder import RECORD_IDS, Sealed
@@ -26,8 +27,6 @@ from fastapi_diagnostics.worker import Load, Worker
 
 RECENT = 256
 """Records kept at hand for facts that come later, such as the victims of a block."""
-RULE_FAULTS_ALLOWED = 3
-"""A rule that failed this often is switched off for the process."""
 
 Subscriber = Callable[[Sequence[Report], frozenset[str]], None]
 """Told of a batch's reports and of the fingerprints never seen before."""
@@ -66,7 +65,7 @@ class Pipeline:
     def __init__(
         self, *, rules: tuple[LoadedRule, ...], open_store: Callable[[], Store], worker: Worker
     ) -> None:
-        self.rules = rules
+        self._judge = Judge(rules)
         self.conclude_cpu_s = 0.0
         self.concluded = 0
         self._open_store = open_store
@@ -75,6 +74,15 @@ class Pipeline:
         self._worker = worker
         self._subscribers: list[Subscriber] = []
         self._recent: OrderedDict[str, RequestRecord] = OrderedDict()
+
+    @property
+    def rules(self) -> tuple[LoadedRule, ...]:
+        """The rules that judge."""
+        return self._judge.rules
+
+    @rules.setter
+    def rules(self, rules: tuple[LoadedRule, ...]) -> None:
+        self._judge = Judge(rules)
 
     @property
     def store(self) -> Store:
@@ -136,7 +144,7 @@ class Pipeline:
 
     def findings(self, record: RequestRecord) -> tuple[Finding, ...]:
         """Judge a record: what its rules find, less what is superseded or suppressed."""
-        found = self._found("request", record)
+        found = self._judge.of_request(record)
         return tuple(_completed(_surviving(found), record)) if found else ()
 
     def _audited(self, audit: Audit) -> Report | None:
@@ -145,7 +153,7 @@ class Pipeline:
         application = audit.collect()
         if application is None:
             return None
-        found = self._found("application", application)
+        found = self._judge.of_application(application)
         record = RequestRecord(
             id=audit.record_id,
             kind="process",
@@ -156,15 +164,6 @@ class Pipeline:
             worker=os.getpid(),
         )
         return Report(record=record, findings=tuple(_completed(_surviving(found), record)))
-
-    def _found(
-        self, subject: Subject, record: RequestRecord | AppRecord
-    ) -> list[tuple[Rule, Finding]]:
-        found: list[tuple[Rule, Finding]] = []
-        for loaded in self.rules:
-            if subject in loaded.rule.subjects:
-                found += ((loaded.rule, finding) for finding in _checked(loaded, record))
-        return found
 
     def keep(self, reports: Sequence[Report]) -> None:
         """Store a batch and tell the subscribers."""
@@ -247,16 +246,6 @@ def _process_record(amendment: Amendment) -> RequestRecord | None:
         duration_ms=0.0,
         worker=os.getpid(),
     )
-
-
-def _checked(loaded: LoadedRule, record: RequestRecord | AppRecord) -> Iterator[Finding]:
-    place = f"rule {loaded.rule.code}"
-    if FAULTS.count(place) >= RULE_FAULTS_ALLOWED:
-        return
-    try:
-        yield from loaded.check(record)
-    except Exception as error:  # noqa: BLE001 - a rule, ours or a third party's, contained
-        FAULTS.note(place, error)
 
 
 def _surviving(found: list[tuple[Rule, Finding]]) -> Iterator[Finding]:

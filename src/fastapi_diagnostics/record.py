@@ -48,7 +48,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         location: The line that was running.
         in_loop: Whether that line was inside a ``for``, ``while`` or comprehension of its function.
         loop: Kind of the innermost loop around it: ``for`` (also comprehensions) where the items
-            are known beforehand, ``while`` (also ``async for``) where they may not be; empty
+            are known beforehand, ``while`` and ``async for`` where they may not be; empty
             without a loop, and where nobody asked.
         loop_column: Where that loop stands in this very line, from zero; `None` where it begins
             on another line. It tells two loops on one line apart.
@@ -110,7 +110,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
             not known, as behind an alias.
         root: Name of that class; empty where `path` is not known.
         expired_at: Of kind ``expired``: the commit or rollback that expired the object; `None`
-            where none was seen.
+            where none was seen. With `generated`: the write.
         connection: Number of SQLAlchemy's connection object within the record, from zero; one
             that is closed may pass its number on. `None` where nobody noted it.
         on_loop: Whether a synchronous driver ran it in the thread of a running event loop.
@@ -118,7 +118,12 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
             the text.
         option: Of relationship and column loads: what the query of the parents already asks for
             this attribute, such as ``immediateload`` or ``defer``; empty if nothing. SQLAlchemy
-            refuses a second option for it.
+            refuses a second option for it. Of kind ``get``: ``options`` if it was given some.
+        is_async: Whether the driver is asynchronous.
+        streamed: Whether its rows are fetched while they are read (``stream``, ``yield_per``).
+        fresh: Whether it overwrites what the session holds (``populate_existing``).
+        generated: Of kind ``expired``: columns whose values the database made when the object was
+            written (``onupdate=func.now()``), where only those were read back.
         own_ms: Of a statement that took at least 50 ms: how much of that it was not waiting for
             the event loop, which others held, nor for threads of the process, at least; `None`
             for shorter ones, and where nobody watched.
@@ -159,6 +164,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     option: str = ""
     own_ms: float | None = None
     window: int = 0
+    is_async: bool = False
+    streamed: bool = False
+    fresh: bool = False
+    generated: tuple[str, ...] = ()
 
 
 class EagerLoad(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +184,8 @@ class EagerLoad(msgspec.Struct, frozen=True, kw_only=True):
         collection: Whether it holds a list.
         read: Whether it, or something that the loaded objects may have served, was read before
             the record was sealed, by anybody in the process; `None` where code on the way looks
-            into ``__dict__``, so that nobody can tell.
+            into ``__dict__``, so that nobody can tell, and where its parents turned out not to
+            be there.
     """
 
     attribute: str
@@ -229,6 +239,8 @@ class LazyLoadFailure(msgspec.Struct, frozen=True, kw_only=True):
         path: The relationships from the class that was selected down to the object; `root` is the
             name of that class. Both are empty where they are not known.
         option: As in `Query.option`.
+        generated: Whether the database made the value when the object was written, and nobody
+            read it back: `cause_location` is the write then.
     """
 
     attribute: str
@@ -247,6 +259,7 @@ class LazyLoadFailure(msgspec.Struct, frozen=True, kw_only=True):
     path: tuple[str, ...] = ()
     root: str = ""
     option: str = ""
+    generated: bool = False
 
 
 class ExceptionFact(msgspec.Struct, frozen=True, kw_only=True):
@@ -614,6 +627,7 @@ class LoopBlock(msgspec.Struct, frozen=True, kw_only=True):
         awaits: Whether the function of `coroutine` awaits anything at all; `None` without one.
         thread: Name of the other thread that kept the GIL; empty where the loop's own did it.
         ended: Whether it was over when this was noted.
+        builds: Whether it built what later calls use again, such as the validators of a model.
     """
 
     id: str
@@ -637,6 +651,7 @@ class LoopBlock(msgspec.Struct, frozen=True, kw_only=True):
     awaits: bool | None = None
     thread: str = ""
     ended: bool = True
+    builds: bool = False
 
 
 class ShortBlocks(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,13 +6,14 @@ Hooks ask `active` and note facts on a part of their own; nothing that can wait 
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
+from fastapi_diagnostics.asgi import Scope
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import ExceptionFact, Kind, Phase, PhaseName, RequestRecord, State
 from fastapi_diagnostics.tracebacks import describe_exception
@@ -50,6 +51,10 @@ PARTS_FROM_START: dict[str, Callable[[], Part]] = {}
 """Parts that every recorder has from its start, by name; filled by the collectors that have
 something to tell of every request, such as the event loop."""
 
+READINGS: dict[str, Callable[[Any], Any]] = {}
+"""What turns raw readings into a field of the record, by the field's name. It runs where the
+record is made, on the worker's thread; a part may then seal the readings as they are."""
+
 
 def active() -> "Recorder | None":
     """Give the recorder of the running request; `None` outside one and after it was closed."""
@@ -73,6 +78,8 @@ class Recorder:
         refresh: Keeps the record as it is now, unless it is closed; `None` before the response
             was sent, and where nothing is known to follow it.
         scope: The ASGI scope; `None` for captures and once closed.
+        inner: The scope as the endpoint saw it, since a middleware may have copied the outer one;
+            `None` before it came there and once closed.
         timing: The part named "time", which is asked for at every callback of the loop; `None`
             once closed, and where nothing times.
         values: How bound values and inputs may be shown.
@@ -87,6 +94,7 @@ class Recorder:
         "driver",
         "exceptions",
         "id",
+        "inner",
         "kind",
         "lingers",
         "name",
@@ -112,7 +120,7 @@ class Recorder:
         kind: Kind,
         clock: Callable[[], float],
         wall: Callable[[], float],
-        scope: dict[str, Any] | None = None,
+        scope: Scope | None = None,
         name: str = "",
         outer: "Recorder | None" = None,
         phase: PhaseName = "middleware",
@@ -135,6 +143,7 @@ class Recorder:
         self.driver: Callable[[Any, Recorder], Any] | None = None
         self.refresh: Callable[[], None] | None = None
         self.scope = scope
+        self.inner: Mapping[str, Any] | None = None
         self.status: int | None = None
         self.values = values
         self.window = 0
@@ -196,12 +205,16 @@ class Recorder:
 
     def seal(self, state: State, **fields: Any) -> RequestRecord:
         """Make the immutable record at once, where nobody waits for it."""
-        return self.take(state, **fields).record()
+        return self.take(state, fields).record()
 
-    def take(self, state: State, **fields: Any) -> "Sealed":
-        """Take plain values of everything, on this thread; *fields* are the caller's own.
+    def take(self, state: State, fields: dict[str, Any]) -> "Sealed":
+        """Take plain values of everything, on this thread.
 
         A part that fails is counted and left out.
+
+        Args:
+            state: Whether more may follow.
+            fields: The caller's own; those of the parts are added.
         """
         self.sealing = state
         now = self.clock()
@@ -226,7 +239,8 @@ class Recorder:
         outer = self.outer
         if outer is not None and not outer.closed:
             outer.absorb(self)
-        self.outer = self.scope = self.driver = self.refresh = self.timing = None
+        self.outer = self.scope = self.inner = None
+        self.driver = self.refresh = self.timing = None
         self.parts = {}
         self._seen.clear()
 
@@ -266,6 +280,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 "phases": tuple(_phases(core)),
                 "worker": os.getpid(),
                 **fields,
+                **{name: READINGS[name](fields[name]) for name in READINGS if name in fields},
             },
             RequestRecord,
         )
@@ -332,12 +347,17 @@ class RecordIds:
 
     def renew(self) -> None:
         """Begin a new series; a forked child must not continue its parent's."""
-        self._prefix = secrets.token_hex(5)
-        self._counter = itertools.count(1)
+        # All of it is C: no two threads get the same one, and nothing is formatted.
+        digits = itertools.product((secrets.token_hex(5),), *["0123456789abcdef"] * 6)
+        self._ids = map("".join, digits)
 
     def __call__(self) -> str:
-        """Give the next id: 16 hexadecimal digits or a few more."""
-        return f"{self._prefix}{next(self._counter):06x}"
+        """Give the next id: 16 hexadecimal digits."""
+        try:
+            return next(self._ids)
+        except StopIteration:
+            self.renew()
+            return next(self._ids)
 
 
 RECORD_IDS = RecordIds()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -77,6 +77,8 @@ class Diagnostics:
         self.headers = settings.headers
         self.serving = serving
         self.recording = recording
+        # Looks who waits for a block, before a client can send what only looks like waiting.
+        self.before_response = event_loop.before_response
         self._clock = clock
         self._wall = wall
         self._make_pages = make_pages
@@ -99,8 +101,8 @@ class Diagnostics:
             kind=scope["type"],
             clock=self._clock,
             wall=self._wall,
-            scope=cast("dict[str, Any]", scope),
-            outer=open_capture(),
+            scope=scope,
+            outer=None if CURRENT.get() is None else open_capture(),
             values=self.settings.values,
         )
         if not watched:
@@ -125,13 +127,14 @@ class Diagnostics:
             facts = http_facts(recorder, scope) if scope is not None else {}
             if recorder.status in UNMATCHED and scope is not None:
                 facts |= bypassed_handlers(scope, recorder.status)
-            self.pipeline.submit(recorder.take(state, **facts))
+            self.pipeline.submit(recorder.take(state, facts))
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("keep", error)
-        finally:
-            if state == "closed":
-                with FAULTS.contained("close"):
-                    recorder.close()
+        if state == "closed":
+            try:
+                recorder.close()
+            except Exception as error:  # noqa: BLE001 - ours, contained
+                FAULTS.note("close", error)
 
     async def dashboard(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for our own pages."""
@@ -140,10 +143,6 @@ class Diagnostics:
         if self._pages is None:
             self._pages = await in_thread(self._make_pages, self, app)
         await self._pages(scope, receive, send)
-
-    def before_response(self) -> None:
-        """Look who waits for a block, before a client can send what only looks like waiting."""
-        event_loop.before_response()
 
     def starting(self, app: object) -> None:
         """Record what the lifespan does to the event loop until `started`."""
@@ -164,7 +163,7 @@ class Diagnostics:
             with FAULTS.contained("startup"):
                 # Statements, warnings and the like of start-up are nobody's request.
                 startup.parts = {name: startup.parts[name] for name in startup.parts.keys() & _KEPT}
-                sealed = startup.take("closed")
+                sealed = startup.take("closed", {})
                 if sealed.record().blocks:
                     self.pipeline.submit(sealed)
             startup.close()
@@ -179,7 +178,7 @@ class Diagnostics:
         """
         recorder = self._of_process("", phase="outside")
         recorder.parts = {}
-        self.pipeline.submit(recorder.take("closed", blocks=(block,), route=route))
+        self.pipeline.submit(recorder.take("closed", {"blocks": (block,), "route": route}))
         recorder.close()
 
     def _of_process(self, name: str, *, phase: PhaseName) -> Recorder:

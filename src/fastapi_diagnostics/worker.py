@@ -1,7 +1,7 @@
 """The thread that does what a request must not wait for; one for the process.
 
 It sleeps on a lock with nothing to do, so an idle application has no wake-ups.
-Jobs are taken in batches, and between two jobs the interpreter is offered to the requests.
+Jobs are taken in batches, and after each short turn the interpreter is offered to the requests.
 """
 
 import atexit
@@ -23,9 +23,12 @@ GATHER_S = 0.03
 """How long jobs are gathered: short enough for a page, long enough to make one transaction."""
 BATCH = 250
 """So many jobs at most are concluded before they are kept: their results are all in memory."""
+TURN_S = 0.0003
+"""How long jobs are concluded in one go. Each time the worker has the interpreter, one request has
+to wait for it; shorter turns are felt by more requests, longer ones more by each."""
 YIELD_S = 0.0002
-"""Pause between two jobs. Without it a request that wants the interpreter back waits for the
-switch interval, 5 ms; with it, for one job."""
+"""Pause between two turns. Without it a request that wants the interpreter back waits for the
+switch interval, 5 ms; with it, for a turn."""
 
 
 class Destination(Protocol):
@@ -199,14 +202,16 @@ class Worker:
             (id(destination), key): index for index, (destination, key, *_) in enumerate(batch)
         }
         results: dict[int, tuple[Destination, list[Any]]] = {}
+        ends = time.perf_counter() + TURN_S
         for index in sorted(latest.values()):
             destination, _, job, _ = batch[index]
             with FAULTS.contained("conclude"):
                 result = destination.conclude(job)
                 if result is not None:
                     results.setdefault(id(destination), (destination, []))[1].append(result)
-            if not self._hurry.is_set():
+            if time.perf_counter() >= ends and not self._hurry.is_set():
                 time.sleep(YIELD_S)
+                ends = time.perf_counter() + TURN_S
         for destination, concluded in results.values():
             with FAULTS.contained("keep"):
                 destination.keep(concluded)

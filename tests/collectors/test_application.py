@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Security, WebSocket
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer, OAuth2PasswordBearer
@@ -144,6 +144,49 @@ def test_a_model_that_only_a_parameter_mentions_is_looked_at() -> None:
 
     [found] = collect(app).implicit_optionals
     assert (found.owner, found.name, found.location.code) == ("Local", "name", "name: str = None")
+
+
+def test_annotation_and_default_are_told_as_they_were_written() -> None:
+    from pydantic import UUID4, BaseModel, Field  # noqa: PLC0415 - local on purpose
+
+    class Wanted(BaseModel):
+        ids: Annotated[list[UUID4], Field(max_length=3)] = Field(None, title="a, b # c")  # odd
+        kind: Annotated[
+            str,
+            Field(max_length=3),
+        ] = None
+        size: int = 3
+
+    app = an_app()
+
+    @app.post("/wanted")
+    async def wanted(item: Wanted, name: "str" = Query(None, max_length=5), to: int = 3) -> str:  # noqa: B008 - the form that is meant
+        return f"{item}{name}{to}"
+
+    ids, kind, name = sorted(collect(app).implicit_optionals, key=lambda one: one.name)
+    assert ids.annotation == "Annotated[list[UUID4], Field(max_length=3)]"
+    assert ids.default == 'Field(None, title="a, b # c")'
+    assert (kind.annotation, kind.default) == ("Annotated[str, Field(max_length=3)]", "None")
+    assert (name.annotation, name.default) == ('"str"', "Query(None, max_length=5)")
+
+
+def test_a_default_that_is_validated_is_left_alone() -> None:
+    from pydantic import BaseModel, ConfigDict, Field  # noqa: PLC0415 - local on purpose
+
+    class One(BaseModel):
+        name: str = Field(None, validate_default=True)
+
+    class All(BaseModel):
+        model_config = ConfigDict(validate_default=True)
+        name: str = None
+
+    app = an_app()
+
+    @app.post("/validated")
+    async def validated(item: list[One | All]) -> int:
+        return len(item)
+
+    assert collect(app).implicit_optionals == ()
 
 
 # Routes and their order

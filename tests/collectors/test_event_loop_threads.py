@@ -2,12 +2,15 @@
 """What is behind a block: greenlets, other threads that keep the GIL, and many short stretches."""
 
 import asyncio
+import functools
+import gc
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -157,6 +160,47 @@ def test_a_thread_that_keeps_the_gil_is_named_with_its_request(make_loop) -> Non
     assert (block.kind, block.call) == ("gil", "re.Pattern.match")
     assert block.location.line == line_of("here: scan")
     assert block.thread
+
+
+@pytest.fixture
+def slow_collection() -> Iterator[Callable[[], None]]:
+    """Give what makes the garbage collector come by itself and take its time, in a library."""
+    code = (
+        "def make():\n made.append(threading.get_ident())\n return [[] for _ in range(5000)]\n"
+        "def collected(phase, _):\n"
+        " if phase == 'start' and made and made.pop() == threading.get_ident(): match()"
+    )
+    library: dict[str, Any] = {
+        "__name__": "vendor",
+        "threading": threading,
+        "made": [],
+        "match": functools.partial(PATTERN.match, "a" * 24 + "!"),
+    }
+    exec(compile(code, "/usr/lib/vendor.py", "exec"), library)  # noqa: S102 - nobody's file
+    gc.callbacks.append(library["collected"])
+    yield library["make"]
+    gc.callbacks.remove(library["collected"])
+
+
+@on_linux
+def test_a_collection_that_begins_by_itself_is_not_the_threads_doing(slow_collection) -> None:
+    told: list[LoopBlock] = []
+    pauses_ms: list[float] = []
+
+    def work() -> None:
+        began = time.perf_counter()
+        slow_collection()
+        pauses_ms.append((time.perf_counter() - began) * 1000)
+
+    async def endpoint() -> None:
+        await asyncio.to_thread(work)
+        await asyncio.sleep(0.05)
+
+    event_loop.on_late_victims = lambda _, blocks: told.extend(blocks)
+    blocks = [block for _ in range(3) for block in run(request("r1", endpoint), ASYNCIO).blocks]
+
+    assert min(pauses_ms) > 200
+    assert (told, blocks) == ([], [])
 
 
 @on_linux

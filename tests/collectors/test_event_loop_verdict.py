@@ -85,9 +85,25 @@ def test_a_breakpoint_is_no_block() -> None:
 
 
 def test_without_a_sample_only_the_duration_is_known() -> None:
-    found = verdict([], own=0.19)
+    found = verdict([], own=0.01)
 
     assert (found.kind, found.stack, found.hot) == ("unknown", (), {})
+
+
+def test_without_a_sample_the_clock_of_the_thread_still_tells_computing() -> None:
+    found = verdict([], own=0.19)
+
+    assert (found.kind, found.stack, found.hot) == ("cpu", (), {})
+
+
+def test_who_sleeps_on_a_lock_beside_a_busy_thread_does_not_wait_for_the_gil() -> None:
+    asleep = [sample._replace(system_call=202, slices=7) for sample in SEEN]
+    asking = [sample._replace(system_call=202, slices=7 + n) for n, sample in enumerate(SEEN)]
+    lock = Call("threading.lock.__enter__", "threading")
+
+    assert verdict(asleep, others=0.19, call=Call()).kind != "gil"
+    assert verdict(asleep, others=0.19, call=lock).kind == "lock"
+    assert verdict(asking, others=0.19, call=Call()).kind == "gil"
 
 
 def test_the_line_that_took_most_is_named_and_all_lines_have_their_time() -> None:

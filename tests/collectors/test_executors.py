@@ -12,7 +12,7 @@ import uvloop
 
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import executors
-from fastapi_diagnostics.collectors.event_loop.threads import doings
+from fastapi_diagnostics.collectors.event_loop.threads import described, glimpses
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.recorder import CURRENT, Recorder, active
 
@@ -124,7 +124,8 @@ def user_code() -> Iterator[None]:
 @pytest.mark.usefixtures("user_code")
 def test_whoever_looks_at_threads_is_told_the_request(one_thread: ThreadPoolExecutor) -> None:
     def look() -> list[Recorder | None]:
-        return [doing.recorder for doing in doings(time.perf_counter(), frozenset()).values()]
+        seen = glimpses(time.perf_counter(), frozenset())
+        return [doing.recorder for doing in described(seen).values()]
 
     def work(recorder: Recorder) -> bool:
         with ThreadPoolExecutor(1) as another:

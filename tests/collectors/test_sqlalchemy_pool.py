@@ -2,9 +2,13 @@
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -327,9 +331,10 @@ def test_a_thread_that_sleeps_is_told_from_one_that_computes(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("module", "is_seen"), [("carrier.client", True), ("sqlalchemy.engine.cursor", False)]
+    ("module", "is_seen"),
+    [("carrier.client", True), ("sqlalchemy.engine.cursor", False), ("argon2.low_level", False)],
 )
-def test_what_waits_within_sqlalchemy_waits_for_nothing_else(module: str, is_seen: bool) -> None:  # noqa: FBT001
+def test_what_waits_for_rows_or_computes_is_no_wait(module: str, is_seen: bool) -> None:  # noqa: FBT001
     waits, goes_on = threading.Event(), threading.Event()
     library: dict[str, Any] = {"__name__": module, "waits": waits, "goes_on": goes_on}
     source = compile("def call():\n waits.set()\n goes_on.wait(10)", "/lib/client.py", "exec")
@@ -349,6 +354,61 @@ def test_what_waits_within_sqlalchemy_waits_for_nothing_else(module: str, is_see
     thread.join()
 
     assert (look.site is not None) is is_seen
+
+
+@pytest.mark.parametrize(
+    ("module", "is_seen"), [("carrier.client", True), ("sqlalchemy.ext.asyncio.session", False)]
+)
+async def test_a_session_that_is_closed_at_the_end_of_a_context_waits_for_nothing_else(
+    module: str,
+    is_seen: bool,  # noqa: FBT001
+) -> None:
+    library: dict[str, Any] = {"__name__": module}
+    source = compile("async def close(done):\n await done.wait()", "/lib/session.py", "exec")
+    exec(source, library)  # noqa: S102 - our own text
+    done = asyncio.Event()
+    holds: list[Hold] = []
+
+    @asynccontextmanager
+    async def context() -> AsyncIterator[None]:
+        yield
+        await library["close"](done)
+
+    async def use() -> None:
+        holds.append(Hold(recorder(), 1, 0.0, scarce=True))
+        async with context():
+            pass
+
+    task = asyncio.create_task(use())
+    await asyncio.sleep(0)
+    look = look_at(holds[0], database=False)
+    done.set()
+    await task
+
+    assert (look.site is not None) is is_seen
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what threads do")
+def test_a_thread_that_queues_for_a_processor_is_not_waiting() -> None:
+    def share() -> float:
+        native = threading.get_native_id()
+        began, before = cpu_of(native)
+        until = began + 0.3
+        while time.perf_counter() < until:
+            sum(range(1000))
+        ended, after = cpu_of(native)
+        return (after - before) / (ended - began)
+
+    spin = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(spin) for _ in range(4 * (os.cpu_count() or 1))]  # noqa: S603
+    try:
+        # What the host of a virtual machine takes away shows nowhere; then once more.
+        shares = (share() for _ in range(10))
+        assert any(found > 0.7 for found in shares)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 # Connections that were forgotten.

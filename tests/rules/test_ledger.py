@@ -20,6 +20,9 @@ def frame(loop: str = "") -> Frame:
     return Frame(location=a_location(), in_loop=bool(loop), loop=loop)
 
 
+IN_FOR = (frame("for"),)
+
+
 def reasons(queries: tuple[Query, ...]) -> list[str]:
     return [item.reason for item in cleared(a_record(queries=queries), ())]
 
@@ -40,6 +43,23 @@ def reasons(queries: tuple[Query, ...]) -> list[str]:
             repeated(5, stack=(frame("while"),)),
             "in a while or async for loop: its next item may depend on the last",
         ),
+        (
+            repeated(4, sql="SELECT id FROM a WHERE lower(a.name) LIKE lower(?)", stack=IN_FOR),
+            "no key is looked up: ranges, pages or patterns",
+        ),
+        (
+            (*repeated(3, rows=0, stack=IN_FOR), a_query(index=3, values_digest="d", stack=IN_FOR)),
+            "a search: only the last one found something",
+        ),
+        (
+            repeated(6, sql="UPDATE a SET n = ? WHERE a.id = ?", verb="UPDATE", values=("1", "7")),
+            "one row that is changed again and again, as to show progress",
+        ),
+        (
+            repeated(2, values_digest="same", fresh=True),
+            "read again over what the session holds, as asked for (populate_existing)",
+        ),
+        (repeated(3, locking=True), "rows are locked one by one, in an order that is meant"),
         (repeated(2, stack=(frame("for"),)), "2 different values: too few for a loop over rows"),
         (repeated(3, stack=(frame(),)), "no loop was seen around them"),
     ],
@@ -55,6 +75,29 @@ def test_statements_that_wait_are_no_loop_over_rows():
     )
 
     assert reasons(queries) == ["most waited over 100 ms for something else before they ran"]
+
+
+def test_jobs_that_are_locked_and_written_one_after_another_are_a_workers():
+    queries = tuple(
+        query
+        for turn in range(6)
+        for query in (
+            a_query(index=2 * turn, values_digest=f"r{turn}", transaction=turn, locking=True),
+            a_query(
+                index=2 * turn + 1,
+                sql="UPDATE job SET state = ? WHERE job.id = ?",
+                verb="UPDATE",
+                values=("done", str(turn)),
+                values_digest=f"w{turn}",
+                flush=turn,
+                transaction=turn,
+            ),
+        )
+    )
+
+    assert "each in a transaction that locked its row: a worker takes one after another" in (
+        reasons(queries)
+    )
 
 
 def test_a_read_after_a_write_is_told_as_such():

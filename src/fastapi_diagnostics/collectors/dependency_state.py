@@ -62,15 +62,16 @@ class StatePart:
 
 def _watching(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def run_endpoint_function(*, dependant: Any, values: Any, **rest: Any) -> Any:
+    def run_endpoint_function(**options: Any) -> Any:
         try:
+            dependant = options["dependant"]
             if dependant.dependencies:
                 recorder = active()
                 if recorder is not None:
-                    _note(recorder, dependant, values)
+                    _note(recorder, dependant, options["values"])
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("dependency state", error)
-        return original(dependant=dependant, values=values, **rest)  # to be awaited, as it was
+        return original(**options)  # to be awaited, as it was
 
     return run_endpoint_function
 

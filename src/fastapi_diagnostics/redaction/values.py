@@ -56,6 +56,8 @@ def preview(
             return cut(_kind(value), limit)
         if name and is_secret_name(name):
             return REDACTED
+        if type(value) is int and -_BIG < value < _BIG:
+            return cut(repr(value), limit)  # a key, as most bound values are; no card number
         return cut(_Rendering(limit).of(value, 0), limit)
     except Exception:  # noqa: BLE001 - such as a container that another thread is changing
         return f"<{class_name(value)}>"

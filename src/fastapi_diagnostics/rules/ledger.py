@@ -12,8 +12,8 @@ import msgspec
 from fastapi_diagnostics.finding import Finding
 from fastapi_diagnostics.record import Cleared, Location, Query, RequestRecord
 from fastapi_diagnostics.rules.sql._chains import looping, of_one_message, paced, short
-from fastapi_diagnostics.rules.sql.n_plus_one_lookup import MIN_DISTINCT
-from fastapi_diagnostics.rules.sql.write_per_row import MIN_WRITES
+from fastapi_diagnostics.rules.sql.n_plus_one_lookup import MIN_DISTINCT, by_key, ends_with
+from fastapi_diagnostics.rules.sql.write_per_row import MIN_WRITES, claimed, one_row
 
 MAX_ENTRIES = 100
 MAX_QUERIES = 50
@@ -124,6 +124,38 @@ def _by_message(queries: list[Query], _record: RequestRecord) -> str:
     return f"for {len({query.window for query in queries})} messages of the websocket"
 
 
+def _written_on_purpose(queries: list[Query], record: RequestRecord) -> str:
+    if len(queries) < MIN_REPEATS or queries[0].verb not in _WRITES:
+        return ""
+    if one_row(queries):
+        return "one row that is changed again and again, as to show progress"
+    if claimed(queries, record):
+        return "each in a transaction that locked its row: a worker takes one after another"
+    return ""
+
+
+def _read_on_purpose(queries: list[Query], _record: RequestRecord) -> str:
+    if len(queries) < MIN_REPEATS or queries[0].verb != "SELECT":
+        return ""
+    if any(query.fresh for query in queries):
+        return "read again over what the session holds, as asked for (populate_existing)"
+    if all(query.locking for query in queries):
+        return "rows are locked one by one, in an order that is meant"
+    return ""
+
+
+def _no_keys(queries: list[Query], _record: RequestRecord) -> str:
+    """Different values that are no keys: a query for all of them would be another one."""
+    lookups = queries[0].kind in _LOOKUPS and queries[0].verb == "SELECT"
+    if not lookups or len({query.values_digest for query in queries}) < MIN_DISTINCT:
+        return ""
+    if not by_key(queries):
+        return "no key is looked up: ranges, pages or patterns"
+    if looping(queries[0]) is not None and ends_with(queries, found=True):
+        return "a search: only the last one found something"
+    return ""
+
+
 def _again(queries: list[Query], record: RequestRecord) -> str:
     """Equal reads: the rule for duplicates passes them over only after a write."""
     if len(queries) < MIN_REPEATS or len({query.values_digest for query in queries}) > 1:
@@ -139,7 +171,7 @@ def _again(queries: list[Query], record: RequestRecord) -> str:
 
 def _by_while(queries: list[Query], _record: RequestRecord) -> str:
     frame = looping(queries[0])
-    if len(queries) < MIN_REPEATS or frame is None or frame.loop != "while":
+    if len(queries) < MIN_REPEATS or frame is None or frame.loop not in {"while", "async for"}:
         return ""
     return "in a while or async for loop: its next item may depend on the last"
 
@@ -164,9 +196,12 @@ _REASONS: tuple[Reason, ...] = (
     _one_flush,
     _in_list,
     _waiting,
+    _written_on_purpose,
+    _read_on_purpose,
     _again,
     _by_while,
     _few_or_apart,
+    _no_keys,
 )
 
 

@@ -145,6 +145,13 @@ async def renamed_sleep(ms: float) -> None:
         _renamed(ms / 1000)  # block: renamed-sleep
 
 
+@situation("sleep")
+async def partial_sleep(ms: float) -> None:
+    bound = functools.partial(time.sleep, ms / 1000)
+    with block("partial-sleep", ms):
+        bound()  # block: partial-sleep
+
+
 def _helper(ms: float) -> None:
     _deeper(ms)
 
@@ -205,6 +212,15 @@ async def lock_acquire(ms: float) -> None:
     lock.acquire()
     with block("lock-acquire", ms):
         lock.acquire(timeout=ms / 1000)  # block: lock-acquire
+
+
+@situation("lock")
+async def with_lock(ms: float) -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    threading.Timer(ms / 1000, lock.release).start()
+    with block("with-lock", ms), lock:  # block: with-lock
+        pass
 
 
 @situation("lock")
@@ -438,7 +454,7 @@ async def lazy_import(ms: float) -> None:
         __import__(name)  # block: lazy-import
 
 
-@situation("logging", "sleep")
+@situation("logging")
 async def slow_log_handler(ms: float) -> None:
     with block("slow-log-handler", ms):
         LOG.warning("waited %s", ms / 1000)  # block: slow-log-handler

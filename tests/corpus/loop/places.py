@@ -194,6 +194,19 @@ async def call_later(ms: float) -> None:
     await done
 
 
+async def _left_behind(ms: float) -> None:
+    await asyncio.sleep(0.02)
+    with block("left-behind", ms):
+        time.sleep(ms / 1000)  # block: left-behind
+
+
+@situation("sleep")
+async def left_behind(ms: float) -> None:
+    task = asyncio.create_task(_left_behind(ms))
+    _KEPT.add(task)
+    task.add_done_callback(_KEPT.discard)
+
+
 class OutOfStockError(Exception):
     """Handled below."""
 

@@ -68,6 +68,23 @@ def test_a_parameter_is_written_as_it_should_be() -> None:
     assert finding.fix.code == "author: str | None = Query(None)"
 
 
+@pytest.mark.parametrize(
+    ("annotation", "written"),
+    [
+        ("list[UUID4]", "list[UUID4] | None"),
+        ('"Book"', '"Book | None"'),
+        ("Annotated[str, Query(max_length=5)]", "Annotated[str | None, Query(max_length=5)]"),
+        ("t.Annotated[dict[str, int], Query()]", "t.Annotated[dict[str, int] | None, Query()]"),
+    ],
+)
+def test_none_is_allowed_where_it_counts(annotation, written) -> None:
+    [finding] = implicit_optional.check(
+        an_app(implicit_optionals=(an_implicit("author", annotation=annotation),))
+    )
+
+    assert finding.fix.code == f"author: {written} = None"
+
+
 def test_parameters_of_one_function_are_one_finding() -> None:
     facts = (an_implicit("author"), an_implicit("year", annotation="int"))
 

@@ -75,7 +75,9 @@ def test_the_evidence_has_the_promised_keys() -> None:
         ({"duration_ms": 100.0}, "error"),
         ({"duration_ms": 60.0, "victims": (a_victim(1, 40.0),)}, "error"),
         ({"kind": "import", "first_call": True}, "info"),
-        ({"kind": "validation", "first_call": True}, "info"),
+        ({"kind": "validation", "first_call": True, "builds": True}, "info"),
+        ({"kind": "validation", "first_call": True}, "error"),
+        ({"kind": "validation", "builds": True}, "error"),
         ({"kind": "import", "first_call": False}, "error"),
         ({"kind": "sleep", "first_call": True}, "error"),
     ],
@@ -107,7 +109,7 @@ def test_blocks_at_two_lines_are_two_findings() -> None:
     "innocent",
     [
         a_block(kind="unknown", call="", location=None, coroutine=None, stack=()),
-        a_block(kind="cpu", call="", location=None, coroutine=None, stack=()),
+        a_block(kind="cpu", call="", location=None, coroutine=None, stack=(), phase="dependencies"),
         a_block(kind="gil", call="", location=None, coroutine=None, stack=()),
         a_block(kind="gil"),
     ],
@@ -115,6 +117,22 @@ def test_blocks_at_two_lines_are_two_findings() -> None:
 )
 def test_what_is_nobodys_line_is_no_finding(innocent) -> None:
     assert findings(innocent, endpoint=CALLER) == []
+
+
+def test_where_nobody_could_look_the_endpoint_stands_for_its_line() -> None:
+    block = a_block(kind="cpu", call="", location=None, coroutine=None, stack=(), hot_lines=())
+
+    finding = only(block, endpoint=CALLER)
+
+    assert (finding.location, finding.confidence) == (CALLER, "likely")
+    assert "nobody saw the line" in finding.message
+    assert "no_user_frame" in finding.evidence
+
+
+def test_a_task_that_outlives_its_request_is_named_as_one() -> None:
+    finding = only(a_block(phase="outside"))
+
+    assert finding.message.startswith("A task started by GET /report held the event loop for")
 
 
 def test_the_endpoint_stands_for_the_serialisation_of_its_response() -> None:

@@ -15,6 +15,8 @@ PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
     [
         ("sleep", "time.sleep", "time.sleep(1.5)", "await asyncio.sleep(1.5)"),
         ("sleep", "time.sleep", "nap(delay * 2,)", "await asyncio.sleep(delay * 2)"),
+        ("sleep", "time.sleep", "bound()", "await run_in_threadpool(bound)"),
+        ("sleep", "vendor.throttle", "throttle(120)", "await run_in_threadpool(throttle, 120)"),
         (
             "http",
             "requests.get",
@@ -116,7 +118,12 @@ PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
             "work(rows, depth=3)",
             f"{PROCESS}partial(work, rows, depth=3))",
         ),
+        ("cpu", "csv.DictWriter.writerows", "writer.writerows(rows)", f"{PROCESS}work, ...)"),
+        ("cpu", "sorted", "sorted(rows, key=lambda row: row.id)", f"{PROCESS}work, ...)"),
+        ("cpu", "sum", "sum(row.price for row in rows)", f"{PROCESS}work, ...)"),
+        ("cpu", "sorted", "sorted(rows)", f"{PROCESS}sorted, rows)"),
         ("regex", "re.Pattern.match", "pattern.match(text)", ""),
+        ("regex", "bs4.BeautifulSoup", "BeautifulSoup(page)", f"{PROCESS}BeautifulSoup, page)"),
         ("json", "json.dumps", "json.dumps(rows)", ""),
         ("unknown", "vendor.call", "call(1)", "await run_in_threadpool(call, 1)"),
     ],
@@ -190,3 +197,42 @@ def test_calls_are_taken_apart(source, arguments, parts) -> None:
         assert (call.parts or ()) == parts
     else:
         assert len(call.parts) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("Client().fetch(120)", "await run_in_threadpool(lambda: Client().fetch(120))"),
+        ("frame[x].mean()", "await run_in_threadpool(lambda: frame[x].mean())"),
+        ("make(await rows()).mean()", ""),
+        ("make(\n    rows\n).mean()", ""),
+        ("(found := rows()).mean()", ""),
+    ],
+)
+def test_a_call_on_a_result_moves_to_a_thread_as_a_whole(source, code) -> None:
+    block = a_block(kind="dataframe", call="mean", written="", source=source)
+
+    assert fix_of(block).code == code
+
+
+def test_what_a_library_calls_is_told_where_it_can_be_awaited() -> None:
+    block = a_written("sleep", "time.sleep", "time.sleep(0.1)", coroutine=None)
+
+    fix = fix_of(block)
+
+    assert fix.code == ""
+    assert "a library calls report, which cannot await" in fix.summary
+    assert fix.summary.endswith("write there: `await asyncio.sleep(0.1)`.")
+
+
+def test_a_slow_log_handler_gets_a_queue_and_not_another_call() -> None:
+    block = a_written(
+        "logging",
+        "time.sleep",
+        "time.sleep(0.1)",
+        coroutine=CALLER,
+        stack=(Frame(location=HERE), Frame(location=CALLER)),
+        caller='log.info("sold")',
+    )
+
+    assert fix_of(block).code == "logging.handlers.QueueHandler(queue)"

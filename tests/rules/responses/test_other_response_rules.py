@@ -168,6 +168,21 @@ def test_a_hash_is_certain_and_all_paths_are_one_finding() -> None:
     assert finding.evidence["paths"] == ["password_hash", "old.password_hash"]
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("password", "out of Account"),
+        ("[].password", "out of Account"),
+        ("[].data.w.password", "out of what `data.w` is declared as"),
+        ("users[].password", "out of what `users[]` is declared as"),
+    ],
+)
+def test_the_field_is_taken_out_of_what_declares_it(path, words) -> None:
+    (finding,) = sensitive_response_field.check(a_sent(path))
+
+    assert words in finding.fix.summary
+
+
 def test_an_answer_without_a_model_is_not_told_to_change_one() -> None:
     secret = SentSecret(path="password", hashed=False, endpoint=ENDPOINT, model="dict[str, Any]")
 

@@ -12,7 +12,11 @@ from sqlalchemy.orm import (
 )
 
 from fastapi_diagnostics.record import Frame
-from fastapi_diagnostics.rules.sql import n_plus_one_column, n_plus_one_relationship
+from fastapi_diagnostics.rules.sql import (
+    n_plus_one_column,
+    n_plus_one_lookup,
+    n_plus_one_relationship,
+)
 from tests.builders import a_location, a_query, a_record
 from tests.rules.sql.shop import Author, Book, Publisher, recorded
 
@@ -54,6 +58,64 @@ def test_one_query_asks_what_the_lookups_asked(engine, query, code):
 
 
 @pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (
+            lambda n: select(Book).where(Book.publisher_id == 1, Book.author_id == n),
+            "select(Book).where(Book.publisher_id == publisher_id, Book.author_id.in_(keys))",
+        ),
+        (
+            lambda n: select(Book).where(Book.publisher_id == n, Book.author_id == n),
+            "select(Book).where(tuple_(Book.publisher_id, Book.author_id).in_(keys))",
+        ),
+        (lambda n: select(Book).where(func.abs(Book.author_id) == n), ""),
+        (lambda n: select(Book).join(Author).where(Author.id == n), ""),
+    ],
+    ids=["one-of-two", "both", "an-expression", "of-another-table"],
+)
+def test_the_column_that_changes_is_the_one_that_is_asked_for(engine, query, code):
+    (finding,) = recorded(engine, per_author(query)).findings("SQL103")
+
+    assert finding.fix.code == code
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        ("author.id = ?", "select(Author).where(Author.id.in_(keys))"),
+        ("author.id = ? AND author.name = ?", ""),
+    ],
+)
+def test_where_the_values_are_redacted_only_a_single_column_is_known_to_change(where, code):
+    values = ("[redacted]",) * where.count("?")
+    sql = "SELECT author.name FROM author WHERE " + where  # noqa: S608 - is not run
+    alike = [
+        a_query(
+            index=n, sql=sql, values=values,
+            values_digest=str(n), attribute="Author", kind="query", verb="SELECT",
+            stack=(Frame(location=a_location(), in_loop=True, loop="for"),),
+        )
+        for n in IDS
+    ]  # fmt: skip
+
+    (finding,) = n_plus_one_lookup.check(a_record(queries=alike))
+
+    assert finding.fix.code == code
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [((Book.title != "none",), True), ((), False)],
+    ids=["more-than-the-key", "the-key-alone"],
+)
+def test_conditions_that_the_code_leaves_out_are_said(engine, where, said):
+    query = per_author(lambda n: select(Book).where(Book.author_id == n, *where))
+    (finding,) = recorded(engine, query).findings("SQL103")
+
+    assert ("The other conditions stay as they are." in finding.fix.summary) is said
+
+
+@pytest.mark.parametrize(
     ("query", "words"),
     [
         (lambda n: select(Book).where(Book.author_id == n), "a dict of lists"),
@@ -69,6 +131,31 @@ def test_lookups_are_put_together_by_hand(engine, query, words):
     assert words in finding.fix.summary
     assert "by hand" in finding.fix.summary
     assert not finding.fix.mechanical
+
+
+@pytest.mark.parametrize(
+    ("again", "why"),
+    [
+        (lambda s, author: s.refresh(author), "refresh() takes no options"),
+        (lambda s, _: s.commit(), "a commit or rollback had expired it"),
+    ],
+    ids=["refreshed", "expired"],
+)
+def test_what_is_read_again_takes_no_option(engine, again, why):
+    def use(s):
+        author = Author(id=99, name="new", books=[Book(title="t", publisher_id=n) for n in IDS])
+        s.add(author)
+        s.commit()
+        again(s, author)
+        assert author.name
+        return [book.publisher.name for book in author.books]
+
+    (finding,) = recorded(engine, use).findings("SQL101")
+
+    option = "selectinload(Author.books).joinedload(Book.publisher)"
+    assert finding.fix.code == f"select(Author).options({option})"
+    assert not finding.fix.mechanical
+    assert why in finding.fix.summary
 
 
 def test_a_repeated_query_is_moved_by_hand(engine):
@@ -187,3 +274,18 @@ def test_a_loop_of_the_users_own_keeps_it():
     (finding,) = n_plus_one_relationship.check(record)
 
     assert finding.location == PROPERTY
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (lambda n: select(Book).where(Book.author_id == n).order_by(Book.id.desc()).limit(1), True),
+        (lambda n: select(Book).where(Book.author_id == n).limit(1), False),
+        (lambda n: select(Book).where(Book.author_id == n).order_by(Book.id), False),
+    ],
+    ids=["the-latest", "any-one", "all"],
+)
+def test_the_first_row_of_each_is_to_be_numbered(engine, query, said):
+    (finding,) = recorded(engine, per_author(query)).findings("SQL103")
+
+    assert ("row_number()" in finding.fix.summary) is said

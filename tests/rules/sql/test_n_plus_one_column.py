@@ -58,7 +58,9 @@ def test_below_a_relationship_the_option_leads_down_to_the_column(press_engine):
     option = defaultload(Magazine.articles).undefer(Article.body)
     mended = recorded(press_engine, lambda s: use(s, option))
 
-    assert finding.fix.code == ".options(defaultload(Magazine.articles).undefer(Article.body))"
+    assert finding.fix.code == (
+        "select(Magazine).options(defaultload(Magazine.articles).undefer(Article.body))"
+    )
     assert mended.findings(*CODES) == []
 
 

@@ -223,3 +223,16 @@ def looping():
     from tests.builders import a_location  # noqa: PLC0415
 
     return Frame(location=a_location(), in_loop=True, loop="for")
+
+
+@pytest.mark.parametrize("operator", ["=", "<"])
+def test_lookups_by_values_that_are_not_shown_are_told_from_ranges(engine, operator):
+    def use(session):
+        for number in range(5):
+            query = text(f"SELECT id FROM book WHERE title {operator} :token")  # noqa: S608
+            session.scalars(query, {"token": f"t{number}"}).all()
+
+    recording = recorded(engine, use)
+
+    assert len({query.values for query in recording.record.queries}) == 1  # redacted
+    assert recording.codes == (["SQL103"] if operator == "=" else [])

@@ -231,6 +231,15 @@ def test_statements_on_the_loop_are_one_finding_per_engine() -> None:
 
 
 @pytest.mark.parametrize(
+    ("phase", "what"), [("dependencies", "the dependency"), ("endpoint", "the endpoint")]
+)
+def test_the_function_that_is_to_be_a_plain_def_is_told(phase, what) -> None:
+    (finding,) = found("SQL305", queries=(a_query(on_loop=True, phase=phase, location=at(1)),))
+
+    assert finding.fix.summary.startswith(f"Make {what} a plain `def`")
+
+
+@pytest.mark.parametrize(
     "facts",
     [
         {"queries": (a_query(),)},

@@ -7,8 +7,9 @@ import threading
 import pytest
 from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import inspect, select
+from sqlalchemy import delete, inspect, select
 from sqlalchemy.orm import (
+    Session,
     contains_eager,
     joinedload,
     selectinload,
@@ -80,6 +81,21 @@ def test_only_the_outermost_of_a_chain_is_told(engine):
 
     assert _attributes(recorded(engine, nothing)) == ["Author.books"]
     assert _attributes(recorded(engine, outer_only)) == ["Book.publisher"]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["with-books", "without-a-book"])
+def test_what_hangs_below_objects_that_are_not_there_had_nobody_to_read_it(engine, there):
+    chain = joinedload(Author.books).joinedload(Book.publisher)
+    if not there:
+        with Session(engine) as session:
+            session.execute(delete(Book))
+            session.commit()
+
+    def use(s):
+        authors = s.scalars(select(Author).options(chain)).unique().all()
+        return [len(author.books) for author in authors]
+
+    assert _attributes(recorded(engine, use)) == (["Book.publisher"] if there else [])
 
 
 def _attributes(recording):

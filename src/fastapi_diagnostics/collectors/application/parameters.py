@@ -22,12 +22,13 @@ def implicit_parameters(dependant: Any, sources: Sources) -> Iterator[ImplicitOp
             continue
         place = sources.of_parameter(function, name)
         if place is not None:
+            annotation, default = sources.declaration(place, name)
             yield ImplicitOptional(
                 owner=callable_name(function),
                 name=name,
-                annotation=type_text(info.annotation),
+                annotation=annotation or type_text(info.annotation),
                 location=place,
-                default=_default(function, name),
+                default=default or _default(function, name),
             )
 
 

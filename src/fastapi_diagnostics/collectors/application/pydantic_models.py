@@ -40,17 +40,21 @@ def implicit_fields(model: Any, sources: Sources) -> Iterator[ImplicitOptional]:
     """Find fields such as ``name: str = None`` in a model's own body."""
     if vars(model).get("__table__") is not None:
         return  # a table of SQLModel: its annotation says what the column holds
+    if getattr(model, "model_config", {}).get("validate_default"):
+        return  # None would be refused, unless a validator makes something of it
     own = vars(model).get("__annotations__", {})
     for name, info in getattr(model, "model_fields", {}).items():
         if name not in own or not is_implicit(info):
             continue
         place = sources.of_class(model, rf"{name}\s*:")
         if place is not None:
+            annotation, default = sources.declaration(place, name)
             yield ImplicitOptional(
                 owner=model.__name__,
                 name=name,
-                annotation=type_text(info.annotation),
+                annotation=annotation or type_text(info.annotation),
                 location=place,
+                default=default or "None",
                 field=True,
             )
 
@@ -59,6 +63,8 @@ def is_implicit(info: Any) -> bool:
     """Tell whether a field's default is `None` and its type is known not to allow that."""
     if info.is_required() or info.default is not None or info.default_factory is not None:
         return False
+    if getattr(info, "validate_default", None):
+        return False  # refused, unless a validator makes something of it
     # A validator that runs before may make something of it.
     if any(hasattr(item, "func") for item in getattr(info, "metadata", ())):
         return False

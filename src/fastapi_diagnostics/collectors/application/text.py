@@ -16,6 +16,10 @@ from fastapi_diagnostics.record import Location
 from fastapi_diagnostics.source_files import imported
 
 _MAX_LINE = 400
+_MAX_DECLARATION = 20
+"""Lines that one parameter or field may take."""
+_BEFORE = re.compile(r",?\s+([)\]])")
+_AFTER = re.compile(r"([(\[])\s+")
 _MAX_HEADER = 200
 """Lines of a function's header that are looked through for a parameter."""
 
@@ -69,6 +73,21 @@ class Sources:
                 return None
         return None
 
+    def declaration(self, place: Location, name: str) -> tuple[str, str]:
+        """Read annotation and default of ``name: annotation = default`` as they were written.
+
+        Args:
+            place: The line on which the declaration begins; other parameters may stand there too.
+            name: Of the parameter or field.
+
+        Returns:
+            Empty texts where that cannot be told, as with comments in between.
+        """
+        lines = self.lines(place.file)[place.line - 1 : place.line - 1 + _MAX_DECLARATION]
+        found = _declared("\n".join(line.strip() for line in lines), name)
+        annotation, default = (_AFTER.sub(r"\1", _BEFORE.sub(r"\1", text)) for text in found)
+        return annotation, default
+
     def at(self, location: Location) -> Location:
         """Fill in the text of the line, so that a decorator stays the line that is meant."""
         return self._place(location.file, location.line, location.function) or location
@@ -80,6 +99,29 @@ class Sources:
         return Location(
             file=file, line=line, function=function, code=lines[line - 1].strip()[:_MAX_LINE]
         )
+
+
+def _declared(text: str, name: str) -> tuple[str, str]:
+    match = re.search(rf"(?<![\w.]){re.escape(name)}\s*:\s*", text)
+    parts, depth, quote = [""], 0, ""
+    for char in text[match.end() :] if match else "":
+        if quote:
+            quote = quote.removesuffix(char)
+        elif char in "\"'":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif depth and char in ")]}":
+            depth -= 1
+        elif depth and char == "#":
+            break
+        elif not depth and char in ")],#\n":
+            return (parts[0].strip(), parts[1].strip()) if len(parts) > 1 else ("", "")
+        elif not depth and char == "=" and len(parts) == 1:
+            parts.append("")
+            continue
+        parts[-1] += " " if char == "\n" else char
+    return "", ""
 
 
 def user_file_of(thing: Any) -> str:

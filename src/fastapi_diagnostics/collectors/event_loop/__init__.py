@@ -112,8 +112,10 @@ def before_response() -> None:
     """
     try:
         state = running_state()
-        if state is not None:
-            look_before_response(state, time.perf_counter())
+        if state is None or state.step is None:
+            return
+        if time.perf_counter() - state.step[0] >= SETTINGS.threshold_s:
+            look_before_response(state, state.step)
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop response", error)
 
@@ -192,7 +194,9 @@ def _restore(loop: Any, made: dict[str, Any]) -> None:
 def _tell_late_victims(now: float) -> None:
     tell = on_late_victims
     for record_id, blocks in LATE.settled(now):
-        if tell is not None:
+        if not record_id:
+            _tell_of_nobody(blocks[0], "")
+        elif tell is not None:
             tell(record_id, blocks)
 
 

@@ -38,7 +38,7 @@ MAX_BLOCKS: Final = 100
 MAX_SHORT: Final = 500
 """So many callbacks below the threshold are looked at in one request, about 0.1 ms each."""
 MAX_SHORT_LINES: Final = 20
-_LOOK_PATIENCE_S: Final = 0.02
+LOOK_PATIENCE_S: Final = 0.02
 _NEAR_S: Final = 0.002
 """Clocks are read a moment after what wakes the watchdog has begun."""
 _ALWAYS: Final = float("inf")
@@ -59,14 +59,24 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
     """
     HOLDS.look(_last_look(state, step), frozenset({state.ident}))
     waiting = _waiting(state, recorder, step)
-    # A look in progress may just be naming the call; it has the GIL at once when we wait.
-    if state.sampling.acquire(timeout=_LOOK_PATIENCE_S):
-        state.sampling.release()
+    await_look(state)
     after = state.read()
     block = _judged(state, recorder, Opening(begin, end, state.watch_of(step), after))
     state.readings.append(after)
     if block is None:
         return
+    reckon(state, block, waiting)
+
+
+def await_look(state: LoopState) -> None:
+    """Let a look in progress name its call; it has the GIL at once when we wait."""
+    if state.sampling.acquire(timeout=LOOK_PATIENCE_S):
+        state.sampling.release()
+
+
+def reckon(state: LoopState, block: Block, waiting: Knocking | None) -> None:
+    """Look out for those who wait for a block."""
+    LATE.expect(block)
     state.blocks.append(block)
     state.arrivals = None if waiting is None else (block, waiting)
     if state.driven:
@@ -82,17 +92,17 @@ def _last_look(state: LoopState, step: Step) -> float:
 
 
 def _judged(state: LoopState, recorder: Recorder, seen: Opening) -> Block | None:
-    verdict = _verdict(state, seen, SETTINGS.threshold_s)
+    verdict = verdict_on(state, seen, SETTINGS.threshold_s)
     blocks = recorder.parts[PART].blocks
     if verdict is None or verdict.kind == "gil" or len(blocks) >= MAX_BLOCKS:
         return None
-    block = _block_of(recorder, seen, verdict)
+    block = block_of(recorder.id, seen, verdict)
     blocks.append(block)
-    LATE.expect(block)
     return block
 
 
-def _verdict(state: LoopState, seen: Opening, threshold_s: float) -> Verdict | None:
+def verdict_on(state: LoopState, seen: Opening, threshold_s: float) -> Verdict | None:
+    """Judge what was seen of one callback."""
     begin, end = seen.begin, seen.end
     samples = tuple(seen.watch.samples) if seen.watch else ()
     samples = tuple(sample for sample in samples if begin <= sample.at <= end)
@@ -109,8 +119,9 @@ def _reading_before(state: LoopState, begin: float) -> Reading | None:
     return before or (readings[0] if readings else None)
 
 
-def _block_of(recorder: Recorder, seen: Opening, verdict: Verdict) -> Block:
-    block = Block(recorder.id, seen.begin, seen.end)
+def block_of(culprit_id: str, seen: Opening, verdict: Verdict) -> Block:
+    """Note what a verdict says; *culprit_id* is empty for nobody."""
+    block = Block(culprit_id, seen.begin, seen.end)
     block.kind, block.stack, block.hot = verdict.kind, verdict.stack, verdict.hot
     block.call, block.inner, block.caller = verdict.call, verdict.inner, verdict.caller
     block.collecting = PAUSES.within(seen.begin, seen.end)
@@ -125,7 +136,7 @@ def _note_short(state: LoopState, recorder: Recorder, step: Step, begin: float, 
         return
     part.short_looks += 1
     seen = Opening(begin, end, watch, state.read())
-    verdict = _verdict(state, seen, SETTINGS.short_s)
+    verdict = verdict_on(state, seen, SETTINGS.short_s)
     if verdict is None or not verdict.stack or verdict.kind == "gil":
         return
     code, lasti = verdict.stack[0]
@@ -135,7 +146,7 @@ def _note_short(state: LoopState, recorder: Recorder, step: Step, begin: float, 
         return
     longest = known.longest if known else None
     if longest is None or end - begin > longest.end - longest.begin:
-        longest = _block_of(recorder, seen, verdict)
+        longest = block_of(recorder.id, seen, verdict)
     times, total = (known.times, known.total) if known else (0, 0.0)
     part.shorts[place] = Shorts(longest, times + 1, total + end - begin)
 
@@ -173,17 +184,17 @@ def claim_opening(state: LoopState, recorder: Recorder) -> None:
     spent = opening.end - recorder.started
     recorder.parts[PART].on_loop += spent
     if spent >= SETTINGS.threshold_s:
-        _judged(state, recorder, opening._replace(begin=recorder.started))
+        block = _judged(state, recorder, opening._replace(begin=recorder.started))
+        if block is not None:
+            LATE.expect(block)
 
 
-def look_before_response(state: LoopState, now: float) -> None:
-    """See who waits before a response goes out, if its step has been long.
+def look_before_response(state: LoopState, step: Step) -> None:
+    """See who waits before a response goes out whose step has been long.
 
     Afterwards it cannot be told apart from a client that got it and sent its next request.
     """
-    step = state.step
-    if step is not None and now - step[0] >= SETTINGS.threshold_s:
-        state.before_response = (step, knocking())
+    state.before_response = (step, knocking())
 
 
 def charge_running(state: LoopState, recorder: Recorder) -> None:

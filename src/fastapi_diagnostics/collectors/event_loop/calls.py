@@ -2,9 +2,9 @@
 
 import builtins
 import dis
+import functools
 import inspect
 from bisect import bisect_right
-from functools import lru_cache
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -56,9 +56,10 @@ def named_call(site: Site, frame: FrameType) -> Call:
     """Name the call at a site, looking its words up in the frame's variables."""
     words = _words(*site)
     if not words:
-        return Call()
+        return _entered(site, frame)
     if not words[0]:  # called on the result of an expression
-        return Call(words[-1])
+        opened = words[1] == "open" and _variable(frame, "open") is open
+        return Call(words[-1], "io" if opened else "")
     owner: Any = None
     value = _variable(frame, words[0])
     for word in words[1:]:
@@ -68,6 +69,16 @@ def named_call(site: Site, frame: FrameType) -> Call:
         if value is _MISSING and not isinstance(owner, ModuleType):
             value = inspect.getattr_static(type(owner), word, _MISSING)
     return _described(words, owner, value)._replace(written=".".join(words))
+
+
+def _entered(site: Site, frame: FrameType) -> Call:
+    """Name what a ``with`` statement enters, such as ``with lock:``; else nothing."""
+    word = _context(*site)
+    value = _variable(frame, word) if word else _MISSING
+    if value is _MISSING:
+        return Call()
+    cls = type(value)
+    return Call(f"{_class_name(cls)}.__enter__", public(cls.__module__))
 
 
 def _described(words: tuple[str, ...], owner: Any, value: Any) -> Call:
@@ -85,6 +96,8 @@ def _described(words: tuple[str, ...], owner: Any, value: Any) -> Call:
         return Call(f"{_class_name(owner)}.{words[-1]}", public(module))
     if value is _MISSING or value is None:
         return Call(".".join(words))
+    if type(value) is functools.partial:
+        value = value.func
     module = _text(value, "__module__")
     name = _text(value, "__qualname__") or words[-1]
     if module in {"", "builtins"}:
@@ -117,7 +130,7 @@ def _variable(frame: FrameType, name: str) -> Any:
     return _MISSING
 
 
-@lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=512)
 def _words(code: CodeType, lasti: int) -> tuple[str, ...]:
     """Give the dotted name that is called at an instruction; empty if it is no such call."""
     instructions = list(dis.get_instructions(code))
@@ -133,8 +146,29 @@ def _words(code: CodeType, lasti: int) -> tuple[str, ...]:
     attribute = _last(before, _ATTRIBUTES, begin)
     if root is None or (_last(before, _CALLS, begin) or -1) > root:
         # Called on the result of another call, such as ``client.get(url).json()``.
-        return () if attribute is None else ("", instructions[attribute].argval)
+        if attribute is None:
+            return ()
+        return (
+            "",
+            "" if root is None else instructions[root].argval,
+            instructions[attribute].argval,
+        )
     return (instructions[root].argval, *_attributes(before[root + 1 :], begin))
+
+
+@functools.lru_cache(maxsize=512)
+def _context(code: CodeType, lasti: int) -> str:
+    """Give the name that a ``with`` statement enters at an instruction; empty if it is no name."""
+    before = None
+    for found in dis.get_instructions(code):
+        if found.offset > lasti:
+            break
+        if found.opname in {"CACHE", "NOP", "PUSH_NULL"}:
+            continue
+        if found.offset == lasti and found.opname == "BEFORE_WITH" and before is not None:
+            return str(before.argval) if before.opname in _ROOTS else ""
+        before = found
+    return ""
 
 
 def _last(

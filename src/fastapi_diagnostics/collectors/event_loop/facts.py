@@ -7,7 +7,7 @@ from types import CodeType
 from typing import Final
 
 from fastapi_diagnostics.callsite import USER_CODE, frames, resolve
-from fastapi_diagnostics.collectors.event_loop.kinds import libraries
+from fastapi_diagnostics.collectors.event_loop.kinds import is_building, libraries
 from fastapi_diagnostics.collectors.event_loop.sampling import awaiting_site
 from fastapi_diagnostics.collectors.event_loop.state import Block, Shorts
 from fastapi_diagnostics.record import HotLine, LoopBlock, PhaseName, ShortBlocks
@@ -17,19 +17,20 @@ MAX_HOT_LINES: Final = 10
 _AWAITING: Final = frozenset({"GET_AWAITABLE", "GET_ANEXT", "BEFORE_ASYNC_WITH"})
 
 
-def fact_of(block: Block, recorder: Recorder, *, first: bool) -> LoopBlock:
+def fact_of(block: Block, recorder: Recorder, *, first: bool, outside: bool = False) -> LoopBlock:
     """Describe a block of a request.
 
     Args:
         block: Of this request, or of one inside it.
         recorder: May be closed.
         first: Whether it is the first request of its route.
+        outside: Whether the request was over when it began.
     """
     fact = _described(
         block,
         started_at=recorder.started_at + block.begin - recorder.started,
         started_ms=recorder.ms(block.begin),
-        phase=recorder.phase_during(block.begin, block.end),
+        phase="outside" if outside else recorder.phase_during(block.begin, block.end),
         first=first,
     )
     if block.culprit_id == recorder.id:
@@ -92,6 +93,7 @@ def _described(
         gc_ms=round(block.collecting * 1000, 1),
         thread=block.thread,
         ended=ended,
+        builds=is_building(block.inner),
     )
 
 

@@ -14,10 +14,17 @@ from fastapi_diagnostics.collectors.event_loop.calls import Call
 from fastapi_diagnostics.collectors.event_loop.facts import fact_of, fact_of_nobody
 from fastapi_diagnostics.collectors.event_loop.kinds import recognised
 from fastapi_diagnostics.collectors.event_loop.late import LATE, NOBODY
+from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART, Pulse, waited_for_gil
 from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, Block, LoopState
 from fastapi_diagnostics.collectors.event_loop.texts import call_text
-from fastapi_diagnostics.collectors.event_loop.threads import Doing, clocks, doings
+from fastapi_diagnostics.collectors.event_loop.threads import (
+    Doing,
+    Glimpse,
+    clocks,
+    described,
+    glimpses,
+)
 from fastapi_diagnostics.collectors.times import PART
 from fastapi_diagnostics.recorder import Recorder
 
@@ -52,6 +59,7 @@ class Holds:
 
     def __init__(self) -> None:
         self._before: _Before | None = None
+        self._glimpses: dict[int, Glimpse] = {}
         self._seen: dict[int, Doing] = {}
         self._clocks: dict[int, tuple[threading.Thread, float]] = {}
         self._unsealed: list[tuple[Block, Recorder]] = []
@@ -65,8 +73,14 @@ class Holds:
         """
         now = time.perf_counter()
         if now - due > SETTINGS.threshold_s * LATE_SHARE:
-            self._seen = doings(now, loops) | self._seen
+            self._glimpses = glimpses(now, loops) | self._glimpses
             self._clocks = clocks() | self._clocks  # a thread may have ended before our turn
+
+    def name(self) -> None:
+        """Name what was seen; not in `look`, as it may take longer than the GIL is ours."""
+        seen, self._glimpses = self._glimpses, {}
+        if seen:
+            self._seen = described(seen) | self._seen
 
     def turn(self, due: float, states: Sequence[LoopState]) -> None:
         """Blame the thread that kept the GIL, if the watchdog came late for that reason."""
@@ -98,7 +112,7 @@ class Holds:
     def forget(self) -> None:
         """Forget everything; for undoing."""
         self._before = None
-        self._seen, self._clocks = {}, {}
+        self._glimpses, self._seen, self._clocks = {}, {}, {}
         self._unsealed.clear()
         self._told.clear()
 
@@ -118,7 +132,13 @@ class Holds:
         doing = self._seen.get(ident)
         if all(state.is_over() for state in states):
             return  # no loop wanted to run
-        if doing is None or late_s < _least_s(doing):
+        if doing is None:
+            return
+        kind = recognised(doing.sample, doing.calls)
+        if kind != "gc":  # a collection that began by itself is not the doing of the line it met
+            pauses_s = PAUSES.within(now - held_s, now)
+            held_s, late_s = held_s - pauses_s, late_s - pauses_s
+        if late_s < _least_s(kind):
             return
         site = doing.sample.user[0]
         call = doing.calls.get(site, Call())
@@ -167,11 +187,10 @@ class Holds:
         self._unsealed = waiting
 
 
-def _least_s(doing: Doing) -> float:
-    """Give how long the GIL must have been kept for this call to be blamed."""
+def _least_s(kind: str) -> float:
+    """Give how long the GIL must have been kept for a call of this kind to be blamed."""
     least = max(SETTINGS.threshold_s, MIN_HELD_S)
-    known = recognised(doing.sample, doing.calls) in KEEPING
-    return least if known else max(least * UNKNOWN_TIMES, UNKNOWN_S)
+    return least if kind in KEEPING else max(least * UNKNOWN_TIMES, UNKNOWN_S)
 
 
 HOLDS = Holds()

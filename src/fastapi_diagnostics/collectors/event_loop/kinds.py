@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop.calls import Call
-from fastapi_diagnostics.collectors.event_loop.sampling import IMPORTING, Sample
+from fastapi_diagnostics.collectors.event_loop.sampling import IMPORTING, IN_LOGGING, Sample
 
 _FILES: Final = (
     ("logging", ("/logging/__init__.py", "/logging/handlers.py", "/loguru/")),
@@ -116,10 +116,19 @@ _MODULES: Final = {
     "PIL": "image",
 }
 
+_HARMLESS: Final = frozenset({"urllib.parse", "os.path", "posixpath", "ntpath"})
+_IN_MEMORY: Final = ("io.StringIO", "io.BytesIO")
+_IN_ONE_CALL: Final = frozenset({"json", "msgpack", "pickle"})
+"""What calls back into Python code of other libraries is still this."""
+
 _INSTALLED: Final = re.compile(
     r"/(?:site-packages|dist-packages|python\d\.\d+)/(?!site-packages|dist-packages)(\w+)"
 )
 _MAX_LIBRARIES: Final = 8
+_BUILDING: Final = (
+    *("/pydantic/_internal/_generate_schema", "/pydantic/_internal/_model_construction"),
+    *("/pydantic/_internal/_mock_val_ser", "/pydantic/json_schema.py"),
+)
 
 COMPUTING: Final = frozenset(
     {
@@ -153,21 +162,26 @@ _NAMES_OF_THIS_MACHINE: Final = _SYSTEM_CALLS.get(platform.machine(), {})
 
 def recognised(sample: Sample, calls: Mapping[Any, Call]) -> str:
     """Name what a sample shows, nearest to the user's line first; empty if nothing is known."""
+    around = _around(sample)
+    if around:
+        return around
+    user_call = calls.get(sample.user[0], Call()) if sample.user else Call()
+    user_kind = kind_of_call(user_call)
+    leaf_kind = kind_of_call(calls.get(sample.leaf, Call()))
+    if "tls" in {user_kind, leaf_kind}:
+        return "tls"
+    if user_kind in _IN_ONE_CALL or user_call.name in _CALLS:
+        return user_kind
+    return next(_kinds_of_files(sample, calls), "") or user_kind or leaf_kind
+
+
+def _around(sample: Sample) -> str:
+    """Name what is one thing, whatever goes on inside of it; empty for anything else."""
     if IMPORTING in sample.inner:
         return "import"
     if any(name.endswith("asyncio/subprocess.py") for name in sample.inner):
         return "fork"  # already what one should write; starting a process copies page tables
-    user_call = calls.get(sample.user[0], Call()) if sample.user else Call()
-    leaf_call = calls.get(sample.leaf, Call())
-    named = kind_of_call(leaf_call) if kind_of_call(leaf_call) == "tls" else ""
-    if named or kind_of_call(user_call) == "tls":
-        return "tls"
-    exact = _CALLS.get(user_call.name)
-    if exact is not None:
-        return exact
-    for kind in _kinds_of_files(sample, calls):
-        return kind
-    return kind_of_call(user_call) or kind_of_call(leaf_call)
+    return "logging" if IN_LOGGING in sample.outer else ""  # in a handler of the user's
 
 
 def kind_of_call(call: Call) -> str:
@@ -175,6 +189,8 @@ def kind_of_call(call: Call) -> str:
     exact = _CALLS.get(call.name)
     if exact is not None:
         return exact
+    if call.module in _HARMLESS or call.name.startswith(_IN_MEMORY):
+        return ""
     return _MODULES.get(call.module.partition(".")[0], "")
 
 
@@ -192,6 +208,11 @@ def libraries(filenames: Sequence[str]) -> tuple[str, ...]:
     """Name the packages that files belong to, each once and in this order."""
     found = (_INSTALLED.search(name.replace("\\", "/")) for name in filenames)
     return tuple(dict.fromkeys(match[1] for match in found if match))[:_MAX_LIBRARIES]
+
+
+def is_building(filenames: Sequence[str]) -> bool:
+    """Tell whether frames of these files build the schema of a model, which is done once."""
+    return any(mark in name.replace("\\", "/") for name in filenames for mark in _BUILDING)
 
 
 def _kinds_of_files(sample: Sample, calls: Mapping[Any, Call]) -> Iterator[str]:

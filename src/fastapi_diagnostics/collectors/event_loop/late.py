@@ -25,21 +25,31 @@ class LateVictims:
     def expect(self, block: Block) -> None:
         """Remember a block; the oldest record gives way."""
         with self._lock:
-            self._blocks.setdefault(block.culprit_id, []).append(block)
+            self._blocks.setdefault(block.culprit_id or block.id, []).append(block)
             while len(self._blocks) > _REMEMBERED:
                 self._blocks.popitem(last=False)
 
+    def count(self, record_id: str) -> int:
+        """Tell how many blocks of a record are remembered."""
+        return len(self._blocks.get(record_id, ()))
+
     def settled(self, now: float) -> list[tuple[str, tuple[LoopBlock, ...]]]:
-        """Give the sealed records whose blocks have news since they were last told."""
+        """Give the sealed records whose blocks have news since they were last told.
+
+        The record id is empty for a block of nobody, which is told once and forgotten.
+        """
         with self._lock:
             found = [
                 (record_id, tuple(blocks))
                 for record_id, blocks in self._blocks.items()
                 if any(_is_news(block, now) for block in blocks)
             ]
+            for record_id, known in found:
+                if not known[0].culprit_id:
+                    del self._blocks[record_id]
         return [
-            (record_id, tuple(_told(block) for block in known))
-            for record_id, known in found
+            (known[0].culprit_id, tuple(_told(block) for block in known))
+            for _, known in found
             if all(block.fact is not None for block in known)
         ]
 

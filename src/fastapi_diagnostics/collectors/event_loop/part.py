@@ -6,7 +6,7 @@ from fastapi_diagnostics.collectors.event_loop.blocks import charge_running
 from fastapi_diagnostics.collectors.event_loop.facts import fact_of, short_fact
 from fastapi_diagnostics.collectors.event_loop.own_time import own_time
 from fastapi_diagnostics.collectors.event_loop.state import Block, Shorts, running_state
-from fastapi_diagnostics.collectors.times import TimePart
+from fastapi_diagnostics.collectors.times import PART, TimePart
 from fastapi_diagnostics.record import Wait
 from fastapi_diagnostics.recorder import Recorder
 
@@ -48,8 +48,15 @@ class LoopPart(TimePart):
             self.on_loop = self.queued = None  # in a thread, or on a loop that is not watched
         fields = super().seal(recorder)
         if state is not None and state.driven:
-            fields["time"]["queued_ms"] = None  # part of what it awaited
+            on_loop, _, *others = fields[PART]
+            fields[PART] = (on_loop, None, *others)  # queued is part of what it awaited
         first = self._is_first(recorder)
+        if self.blocks or self.shorts or self.waits:
+            fields |= self._facts(recorder, first=first)
+        return fields
+
+    def _facts(self, recorder: Recorder, *, first: bool) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
         if self.blocks:
             fields["blocks"] = tuple(fact_of(block, recorder, first=first) for block in self.blocks)
         if self.shorts:

@@ -5,6 +5,7 @@ done, because whatever lets go of the GIL lets the step end.
 """
 
 import inspect
+import logging
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -23,6 +24,7 @@ MAX_INNER: Final = 60
 
 _CAN_AWAIT: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 IMPORTING: Final = "<frozen importlib._bootstrap>"
+IN_LOGGING: Final = logging.__file__
 OWN_STEP: set[CodeType] = set()
 """Code of our own callbacks, the bottom of every step."""
 
@@ -36,11 +38,13 @@ class Sample(NamedTuple):
         at: Reading of the clock before the look.
         user: The user's call sites, innermost first.
         inner: Files of the frames between the user's line and the leaf, nearest to the user first.
+        outer: Of files between the user's lines, those that tell something: of logging.
         leaf: The innermost frame of all that is not ours.
         in_greenlet: Whether the stack ended before the bottom of the step.
         debugger: Whether a debugger had the thread.
         system_call: See `LoopState.system_call`; noted by the caller.
         pulse: Of the watchdog; likewise.
+        slices: How often the thread had been given a processor; likewise.
     """
 
     at: float
@@ -51,6 +55,8 @@ class Sample(NamedTuple):
     debugger: bool
     system_call: int | None = None
     pulse: Pulse | None = None
+    slices: int | None = None
+    outer: tuple[str, ...] = ()
 
 
 class Look:
@@ -81,6 +87,8 @@ def look_from(top: FrameType, at: float, switches: Switches | None = None) -> Lo
     """Walk a stack from its innermost frame."""
     user: list[Site] = []
     inner: list[str] = []
+    between: list[str] = []  # noted where another line of the user's follows
+    outer: tuple[str, ...] = ()
     leaf: Site | None = None
     frames: dict[Site, FrameType] = {}
     bottom = debugger = False
@@ -100,12 +108,15 @@ def look_from(top: FrameType, at: float, switches: Switches | None = None) -> Lo
             if not user:
                 frames[code, frame.f_lasti] = frame
             user.append((code, frame.f_lasti))
+            outer = tuple(between[:1])
         elif not user:
             inner.append(code.co_filename)
         elif len(user) < MAX_USER_FRAMES and code.co_filename == IMPORTING:
             # What runs at the top of an imported module is the doing of the import statement.
             inner.append(IMPORTING)
             user.clear()
+        elif len(user) < MAX_USER_FRAMES and code.co_filename == IN_LOGGING:
+            between.append(IN_LOGGING)
     sample = Sample(
         at=at,
         user=tuple(user),
@@ -113,6 +124,7 @@ def look_from(top: FrameType, at: float, switches: Switches | None = None) -> Lo
         leaf=leaf,
         in_greenlet=not bottom and depth < MAX_DEPTH,
         debugger=debugger,
+        outer=outer,
     )
     return Look(sample, frames)
 

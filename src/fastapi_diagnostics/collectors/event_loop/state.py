@@ -60,6 +60,7 @@ class Reading(NamedTuple):
         process: CPU time of the whole process.
         starved: How long the thread was ready to run and had no CPU.
         pulse: Of the watchdog's thread.
+        slices: How often the thread was given a processor.
     """
 
     at: float
@@ -67,6 +68,7 @@ class Reading(NamedTuple):
     process: float
     starved: float | None
     pulse: Pulse | None = None
+    slices: int | None = None
 
 
 class Watch(NamedTuple):
@@ -233,12 +235,14 @@ class LoopState:
 
     def read(self) -> Reading:
         """Read the clocks; about 5 µs, from any thread."""
+        starved, slices = self.scheduled()
         return Reading(
             time.perf_counter(),
             _clock(self._clock_id),
             time.process_time(),
-            self._starved(),
+            starved,
             HEART.read(),
+            slices,
         )
 
     def note_reading(self) -> None:
@@ -270,9 +274,16 @@ class LoopState:
             if descriptor is not None:
                 os.close(descriptor)
 
-    def _starved(self) -> float | None:
+    def scheduled(self) -> tuple[float | None, int | None]:
+        """Give for how long the thread was ready without a processor, and how often it had one.
+
+        `None` where the system does not tell.
+        """
         text = self._file("schedstat")
-        return None if text is None else int(text.split()[1]) / 1e9
+        if text is None:
+            return None, None
+        _, starved, slices = text.split()
+        return int(starved) / 1e9, int(slices)
 
     def _file(self, name: str) -> bytes | None:
         try:

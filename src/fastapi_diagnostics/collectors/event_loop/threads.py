@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping
 from contextvars import Context
 from types import FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from fastapi_diagnostics.callsite import Site
 from fastapi_diagnostics.collectors.event_loop.calls import Call
-from fastapi_diagnostics.collectors.event_loop.sampling import Sample, look_from, name_calls
+from fastapi_diagnostics.collectors.event_loop.sampling import Look, Sample, look_from, name_calls
 from fastapi_diagnostics.recorder import CURRENT, Recorder
 
 OURS: Final = "fastapi-diagnostics"
@@ -52,20 +52,27 @@ def clocks() -> dict[int, tuple[threading.Thread, float]]:
     return found
 
 
-def doings(at: float, but: frozenset[int]) -> dict[int, Doing]:
-    """Look at all threads, except those with one of the given idents.
+Glimpse: TypeAlias = tuple[Look, FrameType]
+"""A thread's stack, of which no call has been named yet; holds its frames, so drop it soon."""
 
-    Their stacks are walked before anything else: whatever lets go of the GIL lets them go on.
+
+def glimpses(at: float, but: frozenset[int]) -> dict[int, Glimpse]:
+    """Walk the stacks of all threads, except those with one of the given idents.
+
+    Nothing else is done: whatever takes long or lets go of the GIL lets them go on.
     """
     present = sys._current_frames()  # noqa: SLF001 - the only way to another's frames
-    looks = {
+    return {
         ident: (look_from(frame, at), frame)
         for ident, frame in present.items()
         if ident not in but and ident != threading.get_ident()
     }
-    del present
+
+
+def described(seen: Mapping[int, Glimpse]) -> dict[int, Doing]:
+    """Name the calls of threads in which a line of the user's was running."""
     found = {}
-    for ident, (look, frame) in looks.items():
+    for ident, (look, frame) in seen.items():
         if look.sample.user:
             calls: dict[Any, Call] = {}
             name_calls(look, calls)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop import blocks, sampling
 from fastapi_diagnostics.collectors.event_loop._asyncio_private import NAME, queue_of, queueing
+from fastapi_diagnostics.collectors.event_loop.outside import note_outside
 from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState
 from fastapi_diagnostics.collectors.event_loop.victims import note_arrival, note_waits
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
@@ -47,7 +48,7 @@ def patch(loop: Any, state: LoopState) -> dict[str, Any]:
     return made
 
 
-def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: PLR0915 - one closure, called often
+def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one closure, called often
     """Make what runs in place of each callback."""
     clock = time.perf_counter
     watchdog = WATCHDOG
@@ -90,6 +91,8 @@ def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: PLR0915 - one closu
                             state.step = (ended, ended)  # the one around it: count from here
                 except Exception as error:  # noqa: BLE001 - ours, contained
                     FAULTS.note("event loop", error)
+            elif ended - begin >= settings.threshold_s:
+                note_outside(state, callback, step, ended)
             # Since Python 3.12 this frame may live on in the traceback of what the callback raised;
             # a failed task would hold itself, and asyncio tell of it only when the collector runs.
             del callback, args

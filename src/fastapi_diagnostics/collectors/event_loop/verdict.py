@@ -10,11 +10,16 @@ from fastapi_diagnostics.collectors.event_loop.calls import Call
 from fastapi_diagnostics.collectors.event_loop.kinds import (
     COMPUTING,
     RUNNING,
+    kind_of_call,
     recognised,
     waiting_kind,
 )
 from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
-from fastapi_diagnostics.collectors.event_loop.pulse import is_stopped, waited_for_gil
+from fastapi_diagnostics.collectors.event_loop.pulse import (
+    SLICES_A_SECOND,
+    is_stopped,
+    waited_for_gil,
+)
 from fastapi_diagnostics.collectors.event_loop.sampling import Sample, awaiting_site
 from fastapi_diagnostics.collectors.event_loop.state import Reading
 
@@ -39,6 +44,8 @@ NAMED_SHARE: Final = 0.2
 """What is known of so many of a line's samples is said of all: the others fell beside the call."""
 GIL_GAP_S: Final = 0.02
 """Waiting that long for the GIL, the watchdog was kept from looking by one call."""
+FEW_LOOKS: Final = 5
+"""With fewer looks the watchdog may itself have waited for the GIL most of the time."""
 COMPUTED_SHARE: Final = 0.5
 """A process that had more CPU than this in a gap was not stopped in it."""
 
@@ -70,6 +77,9 @@ class Shares(NamedTuple):
         starved: Of the whole.
         own_s: CPU seconds of the loop's thread; `None` like `computing`.
         process: CPU time of the whole process, of the whole.
+        asking: How often in a second the thread was given a processor: who waits for the GIL asks
+            for it every 5 ms, and who waits for a lock or a socket sleeps. `None` where it was
+            hardly looked at, which is so while one call keeps the GIL.
     """
 
     computing: float | None
@@ -77,6 +87,7 @@ class Shares(NamedTuple):
     starved: float
     own_s: float | None = None
     process: float = 1.0
+    asking: float | None = None
 
 
 class _Evidence(NamedTuple):
@@ -98,7 +109,7 @@ def judge(
     threshold_s: float,
 ) -> Verdict | None:
     """Name the block; `None` if the machine, a debugger or nobody in particular did it."""
-    shares = shares_of(before, after, begin)
+    shares = shares_of(before, after, begin)._replace(asking=_asking(samples))
     lost_s = _stopped(begin, samples, before, after) if shares.process < COMPUTED_SHARE else 0.0
     if shares.starved > STARVED_SHARE:
         lost_s += (end - begin) * shares.starved
@@ -109,10 +120,14 @@ def judge(
     weights, unseen_s = _weights(samples, begin, end, after)
     evidence = _Evidence(samples, weights, calls, shares)
     main = _main(samples, evidence.weights, unseen_s)
+    collecting = PAUSES.within(begin, end) / (end - begin)
     if main is None:
-        return Verdict("gil" if _is_held_by_others(shares) else "unknown", Call(), (), {})
+        seen = "gil" if _is_held_by_others(shares) else "unknown"
+        if computed_s >= threshold_s:  # whatever it was, it was this callback
+            seen = "gc" if collecting > GC_SHARE else "cpu"
+        return Verdict(seen, Call(), (), {})
     mine = [pair for pair in _pairs(evidence) if _place(pair[0]) == _place(main)]
-    kind = _kind(mine, calls, shares, PAUSES.within(begin, end) / (end - begin))
+    kind = _kind(mine, calls, shares, collecting)
     if kind is None:
         return None
     unseen = _unseen(samples, begin, end) > UNSEEN_SHARE
@@ -121,6 +136,8 @@ def judge(
     if _busy_s(kind, evidence) < threshold_s * BUSY_SHARE:
         return None
     call = calls.get(main.user[0] if main.user else main.leaf, Call())
+    if not main.user and kind_of_call(call) != kind:
+        call = Call()  # some call deep in a library says nothing
     caller = calls.get(awaiting_site(main.user), Call()).source
     return Verdict(kind, call, main.user, _hot(samples, evidence.weights), main.inner, caller)
 
@@ -139,6 +156,15 @@ def shares_of(before: Reading | None, after: Reading, begin: float) -> Shares:
     # Where the clocks were first read after the beginning, the rest was like what was seen.
     own_s = own * max(1.0, (after.at - begin) / wall)
     return Shares(own / net, (process - own) / net, starved / wall, own_s, process / wall)
+
+
+def _asking(samples: Sequence[Sample]) -> float | None:
+    """Tell how often the thread ran between the looks at it."""
+    looks = [(sample.at, sample.slices) for sample in samples if sample.slices is not None]
+    if len(looks) < FEW_LOOKS:
+        return None
+    (begin, first), (end, last) = looks[0], looks[-1]
+    return (last - first) / max(end - begin, 1e-6)
 
 
 def _computed_s(begin: float, before: Reading | None, shares: Shares) -> float:
@@ -201,7 +227,7 @@ def _kind(
     kind = _vote([(recognised(sample, calls), weight) for sample, weight in mine])
     if kind and kind not in COMPUTING:
         return kind
-    if collecting > GC_SHARE and kind in {"", "cpu"}:
+    if collecting > GC_SHARE:  # it begins by itself wherever objects are made
         return "gc"
     if shares.computing is None:
         return kind or "unknown"
@@ -226,6 +252,8 @@ def _is_in_system(sample: Sample) -> bool:
 
 
 def _is_held_by_others(shares: Shares) -> bool:
+    if shares.asking is not None and shares.asking < SLICES_A_SECOND:
+        return False
     return shares.others > OTHERS_SHARE and (shares.computing or 0.0) < COMPUTING_SHARE
 
 

@@ -36,6 +36,8 @@ ROUTES = Routes()
 
 def note_waits(state: LoopState, recorder: Recorder, ready: float, began: float) -> None:
     """Find the blocks for which a callback had to wait between *ready* and *began*."""
+    if recorder.responded is not None and recorder.responded <= began:
+        return  # its client had been answered before
     for block in tuple(state.blocks):
         if block.culprit_id != recorder.id:
             waited = min(began, block.end) - max(ready, block.begin)

@@ -187,6 +187,8 @@ class Watchdog:
             state.mark(self.late(), self.turns)
             with FAULTS.contained("watchdog"):
                 delay = min(delay, self._look(state, now))
+        with FAULTS.contained("watchdog threads"):
+            HOLDS.name()  # now that the loops' own lines are kept
         if delay > 0:
             with FAULTS.contained("watchdog threads"):
                 HOLDS.turn(due, states)
@@ -223,7 +225,9 @@ class Watchdog:
                 return
             samples.append(look.sample)
             name_calls(look, calls)
-            samples[-1] = look.sample._replace(system_call=state.system_call(), pulse=HEART.read())
+            samples[-1] = look.sample._replace(
+                system_call=state.system_call(), pulse=HEART.read(), slices=state.scheduled()[1]
+            )
         read_texts(look, calls)
         if now - step[0] >= RUNNING_S and state.told is not step:
             tell_running(state, state.watches[0])

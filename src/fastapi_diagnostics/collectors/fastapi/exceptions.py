@@ -51,7 +51,7 @@ def watch_exceptions(original: Callable[..., Any], *, plain: bool) -> Callable[.
         if recorder is None:
             return original(app, conn)
         # Taken now: an application mounted below will write its own into the same scope.
-        handlers = private.exception_handlers(conn.scope)
+        handlers = conn.scope.get(private.HANDLERS)
         if plain:
             with FAULTS.contained("fastapi.plain"):
                 _enter_plain_endpoint(recorder, conn.scope)
@@ -61,7 +61,7 @@ def watch_exceptions(original: Callable[..., Any], *, plain: bool) -> Callable[.
                 await app(scope, receive, send)
             except Exception as error:
                 if not recorder.closed:
-                    _note(recorder, error, scope, handlers)
+                    _note(recorder, error, scope, private.exception_handlers(handlers))
                 raise
 
         return original(observed, conn)
@@ -72,8 +72,7 @@ def watch_exceptions(original: Callable[..., Any], *, plain: bool) -> Callable[.
 def _enter_plain_endpoint(recorder: Recorder, scope: Mapping[str, Any]) -> None:
     """A plain Starlette route solves no dependencies: its endpoint starts here."""
     if not hasattr(scope.get("route"), "dependant"):
-        part = recorder.part(NAME, FastAPIPart)
-        part.scope = scope
+        recorder.inner = scope
         recorder.enter("endpoint")
 
 

@@ -5,7 +5,6 @@ from typing import Any, Self
 import msgspec
 
 from fastapi_diagnostics.collectors.fastapi.dependencies import Solving, dependency_runs
-from fastapi_diagnostics.collectors.fastapi.failing_handlers import mark_failing_handlers
 from fastapi_diagnostics.record import DependencyRun, InvalidResponse, Location, Rejection
 from fastapi_diagnostics.recorder import Recorder
 
@@ -19,8 +18,6 @@ class FastAPIPart:
     """Facts of one request, dropped when its recorder closes.
 
     Attributes:
-        scope: The scope as the endpoint saw it; a middleware may have copied the outer one.
-        endpoint: What the dependencies were solved for.
         handled: The exception that a handler is turning into an answer, its index, and where
             the handler is defined.
         invalid: What the endpoint returned and its response model refused.
@@ -29,17 +26,13 @@ class FastAPIPart:
     __slots__ = (
         "_read_of",
         "_runs",
-        "endpoint",
         "handled",
         "invalid",
         "rejections",
-        "scope",
         "solvings",
     )
 
     def __init__(self) -> None:
-        self.scope: Any = None
-        self.endpoint: Any = None
         self.handled: tuple[BaseException, int, Location | None] | None = None
         self.invalid: list[InvalidResponse] = []
         self.solvings: list[Solving] = []
@@ -56,8 +49,6 @@ class FastAPIPart:
             fields["rejections"] = tuple(self.rejections)
         if self.invalid:
             fields["invalid_responses"] = tuple(self.invalid)
-        if recorder.exceptions:
-            mark_failing_handlers(recorder)
         return fields
 
     def _dependencies(self, recorder: Recorder) -> tuple[DependencyRun, ...]:

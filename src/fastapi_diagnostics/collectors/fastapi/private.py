@@ -23,6 +23,7 @@ from fastapi_diagnostics.collectors.route_tree import (
 from fastapi_diagnostics.faults import FAULTS
 
 __all__ = [
+    "HANDLERS",
     "SOLVE",
     "WRAP",
     "dependant_of",
@@ -38,6 +39,7 @@ __all__ = [
 
 SOLVE = "solve_dependencies"
 WRAP = "wrap_app_handling_exceptions"
+HANDLERS = "starlette.exception_handlers"
 _SOLVE_KEYWORDS = {"request", "dependant", "dependency_cache", "dependency_overrides_provider"}
 
 
@@ -67,9 +69,8 @@ def effective_route(scope: Mapping[str, Any]) -> Any:
     return as_matched(context)
 
 
-def exception_handlers(scope: Mapping[str, Any]) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
-    """Give the handlers by class and by status code."""
-    found = scope.get("starlette.exception_handlers")
+def exception_handlers(found: Any) -> tuple[Mapping[Any, Any], Mapping[Any, Any]]:
+    """Give the handlers by class and by status code, from what a scope has as `HANDLERS`."""
     return found if isinstance(found, tuple) else ({}, {})
 
 

@@ -46,9 +46,11 @@ def _watch_solving(original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             solved = await original(**options)
         except BaseException:
-            _end(recorder, solving, failed=True)
+            if solving is not None:
+                _end(recorder, solving, failed=True)
             raise
-        _end(recorder, solving)
+        if solving is not None:
+            _end(recorder, solving)
         if not solved.errors:
             # Generators and websocket endpoints are called by nobody else who could tell.
             recorder.enter("endpoint")
@@ -57,9 +59,7 @@ def _watch_solving(original: Callable[..., Any]) -> Callable[..., Any]:
     return solve_dependencies
 
 
-def _end(recorder: Recorder, solving: Solving | None, *, failed: bool = False) -> None:
-    if solving is None:
-        return
+def _end(recorder: Recorder, solving: Solving, *, failed: bool = False) -> None:
     try:
         solving.failed = failed
         solving.ended = recorder.clock()
@@ -70,13 +70,12 @@ def _end(recorder: Recorder, solving: Solving | None, *, failed: bool = False) -
 def _begin(recorder: Recorder, options: dict[str, Any]) -> Solving | None:
     """Note the scope; time the dependencies, if there are any."""
     try:
-        part = recorder.part(NAME, FastAPIPart)
-        dependant = options["dependant"]
-        part.scope = options["request"].scope
-        part.endpoint = dependant.call
+        recorder.inner = options["request"].scope
         recorder.enter("dependencies")
+        dependant = options["dependant"]
         if not dependant.dependencies or options.get("dependency_cache") is not None:
             return None
+        part = recorder.part(NAME, FastAPIPart)
         if len(part.solvings) >= MAX_SOLVINGS:
             return None
         recorder.lingers = True  # one of them may be torn down after the response

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from fastapi_diagnostics.callsite import USER_CODE, unwrapped
 from fastapi_diagnostics.collectors.fastapi import private
 from fastapi_diagnostics.collectors.fastapi.detours import detours
-from fastapi_diagnostics.collectors.fastapi.part import NAME, FastAPIPart
+from fastapi_diagnostics.collectors.fastapi.failing_handlers import mark_failing_handlers
 from fastapi_diagnostics.collectors.fastapi.templates import endpoint_location, template, walk
 from fastapi_diagnostics.collectors.names import type_text
 from fastapi_diagnostics.faults import FAULTS
@@ -51,30 +51,32 @@ def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
         ``response_model`` of the record; those of `detours` where there is anything to tell.
     """
     method = scope.get("method") or "WS"
-    inner = _innermost(recorder, scope)
+    inner = scope if recorder.inner is None else recorder.inner
     route = private.effective_route(inner)
     if route is None:
         route = _route_of_endpoint(inner)
-    raw_query = scope.get("query_string")
     known = _UNMATCHED if route is None else _route_facts(route, method, inner)
-    aside: dict[str, Any] = {}
+    path = scope.get("path", "")
+    parameters = inner.get("path_params")
+    facts = {
+        **known,
+        "method": method,
+        "path": _path(path, parameters, known["route"]) if parameters else _shown_path(path),
+    }
+    raw_query = scope.get("query_string")
+    if raw_query:
+        facts["query"] = redact_query_string(raw_query.decode("latin-1"), recorder.values)
     if recorder.status is not None and recorder.status >= _REDIRECT and "method" in scope:
         with FAULTS.contained("fastapi.detours"):
-            aside = detours(recorder, inner)
-    return {
-        **known,
-        **aside,
-        "method": method,
-        "path": _path(scope.get("path", ""), inner.get("path_params"), known["route"]),
-        "query": redact_query_string(raw_query.decode("latin-1"), recorder.values)
-        if raw_query
-        else "",
-    }
+            facts |= detours(recorder, inner)
+    if recorder.exceptions:
+        mark_failing_handlers(recorder)
+    return facts
 
 
 def _path(path: str, parameters: Any, route: str) -> str:
     """Show the path; where a parameter of it has a secret's name, only what is known to be none."""
-    if not parameters or not any(is_secret_name(name) for name in parameters):
+    if not any(is_secret_name(name) for name in parameters):
         return _shown_path(path)
     plain = set(route.split(" ", 1)[-1].split("/"))
     for name, value in parameters.items():
@@ -104,13 +106,6 @@ def application_files(app: Any) -> tuple[Path, ...]:
     ]
     found = [_package_of(function) for function in (*endpoints, *dependencies)]
     return tuple(dict.fromkeys(path for path in found if path is not None))
-
-
-def _innermost(recorder: Recorder, scope: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the scope as the endpoint saw it; a middleware may have copied the outer one."""
-    part: FastAPIPart | None = recorder.parts.get(NAME)
-    seen: Mapping[str, Any] | None = part.scope if part is not None else None
-    return scope if seen is None else seen
 
 
 def _route_of_endpoint(scope: Mapping[str, Any]) -> Any:

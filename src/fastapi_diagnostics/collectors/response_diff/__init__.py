@@ -9,7 +9,7 @@ import inspect
 import sys
 import weakref
 from collections.abc import Awaitable, Callable
-from types import FrameType, FunctionType
+from types import FunctionType
 from typing import Any, Final
 
 from fastapi_diagnostics.callsite import definition, unwrapped
@@ -92,7 +92,8 @@ class ResponseDiffPart:
 def install(hooks: Hooks) -> None:
     """Watch the one function through which FastAPI serialises what endpoints return."""
     try:
-        from fastapi import routing  # noqa: PLC0415 - Starlette alone has no response models
+        # Starlette alone has no response models.
+        from fastapi import responses, routing  # noqa: PLC0415
     except ImportError:
         hooks.report(NAME, on=False, why="FastAPI is not installed")
         return
@@ -103,7 +104,10 @@ def install(hooks: Hooks) -> None:
     hooks.replace(routing, "serialize_response", _observed)
     cls, remark = streams.field_class(routing)
     if cls is not None:
-        hooks.replace(cls, "serialize_json", functools.partial(streams.observed, compare=_item))
+        observed = functools.partial(streams.observed, compare=_item)
+        watch = functools.partial(hooks.replace, cls, "serialize_json", observed)
+        streamed = functools.partial(streams.at_first, watch=watch)
+        hooks.replace(responses.StreamingResponse, "__init__", streamed)
     hooks.report(NAME, on=True, why=remark)
 
 
@@ -122,24 +126,22 @@ def _observed(original: _Serialize) -> _Serialize:
         recorder = active()
         if recorder is None:
             return await original(*args, **kwargs)
-        caller = sys._getframe(1)  # noqa: SLF001 - who awaits us knows the endpoint
         recorder.enter("serialisation")
         try:
             sent = await original(*args, **kwargs)
-            _after(recorder, caller, kwargs, sent)
+            _after(recorder, kwargs, sent)
         except Exception as error:
             with FAULTS.contained("response_diff.error"):
                 recorder.note_exception(error, "serialisation")
             raise
         finally:
-            del caller
             recorder.enter("response")
         return sent
 
     return serialize_response
 
 
-def _after(recorder: Recorder, caller: FrameType, options: dict[str, Any], sent: Any) -> None:
+def _after(recorder: Recorder, options: dict[str, Any], sent: Any) -> None:
     try:
         field = options.get("field")
         raw = options.get("response_content")
@@ -147,11 +149,11 @@ def _after(recorder: Recorder, caller: FrameType, options: dict[str, Any], sent:
             return
         endpoint = None
         if field is None:
-            endpoint = unwrapped(_endpoint(recorder, caller))
+            endpoint = unwrapped(_endpoint(recorder))
             if not isinstance(endpoint, FunctionType):
                 return
         if _SAMPLING.wanted(endpoint if field is None else field, raw):
-            endpoint = endpoint or _endpoint(recorder, caller)
+            endpoint = endpoint or _endpoint(recorder)
             _compare(recorder, endpoint, field, raw, sent, _named(options.get("exclude")))
     except Exception as error:  # noqa: BLE001 - ours, contained: the response goes out as it is
         FAULTS.note("response_diff", error)
@@ -255,10 +257,11 @@ def _type_name(types: set[type]) -> str:
     return " | ".join([*names[:3], *(["None"] if type(None) in types else [])])
 
 
-def _endpoint(recorder: Recorder, caller: FrameType) -> Any:
+def _endpoint(recorder: Recorder) -> Any:
     """Give the endpoint; the scope does not show it where a middleware made a copy of it."""
     found = recorder.scope.get("endpoint") if recorder.scope is not None else None
     if found is None:
+        caller = sys._getframe(3)  # noqa: SLF001 - who awaits the stand-in that called `_after`
         found = getattr(caller.f_locals.get("dependant"), "call", None)
     return found
 

@@ -37,13 +37,15 @@ class Sampling:
 
     def wanted(self, field: Any, raw: Any) -> bool:
         """Count a response and tell whether to look at it."""
-        keys = tuple(raw) if type(raw) is dict and len(raw) <= _MAX_KEYS else None
-        kind = (id(field), type(raw), keys)
+        cls = type(raw)
+        if cls is dict and len(raw) <= _MAX_KEYS:
+            kind: Any = (id(field), *raw)
+        else:
+            kind = (id(field), cls)
         count = self._counts.get(kind)
         if count is None or count.field() is not field:
             if len(self._counts) >= _MAX_KINDS:
                 self._counts.clear()
             count = self._counts[kind] = _Count(field)
-        seen = count.seen
-        count.seen = seen + 1
-        return seen < self._first or seen % self._every == 0
+        count.seen = seen = count.seen + 1
+        return seen <= self._first or (seen - 1) % self._every == 0

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from fastapi_diagnostics.faults import FAULTS
+
 _CALLER: Final = "_serialize_data"
 _RAW: Final = "data"
 
@@ -33,6 +35,21 @@ def field_class(routing: Any) -> tuple[Any, str]:
     if _RAW not in names.get(_CALLER, ()):
         return None, f"streamed items off: FastAPI no longer has {_CALLER}({_RAW})"
     return cls, ""
+
+
+def at_first(original: Callable[..., None], watch: Callable[[], None]) -> Callable[..., None]:
+    """Wrap ``__init__`` of the class that FastAPI streams with, so that *watch* comes first.
+
+    Until there is a stream, other responses need not pass through `observed`.
+    """
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **options: Any) -> None:  # noqa: N807 - stands in for it
+        with FAULTS.contained("response_diff.streams"):
+            watch()
+        original(self, *args, **options)
+
+    return __init__
 
 
 def observed(original: Callable[..., Any], compare: Compare) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ class Load(NamedTuple):
 
     Attributes:
         attributes: What `reads.watch` gave.
+        parents: The same of the step before; empty for the first one.
         opaque: Whether a method of the parents' class looks into ``__dict__``.
     """
 
@@ -27,6 +28,7 @@ class Load(NamedTuple):
     mapped: bool
     collection: bool
     attributes: tuple[int, ...]
+    parents: tuple[int, ...]
     opaque: bool
 
 
@@ -87,6 +89,7 @@ def load_of(path: tuple[Any, ...]) -> Load:
         mapped=relationship.lazy in _MAPPED,
         collection=bool(relationship.uselist),
         attributes=reads.watch(relationship),
+        parents=reads.watch(steps[-2]) if len(steps) > 1 else (),
         opaque=reads.class_looks_inside(relationship.parent.class_),
     )
 
@@ -100,6 +103,10 @@ def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
     load = noted.load
     opaque = load.opaque or any(reads.looks_inside(code) for code, _ in noted.sites)
     read = reads.read_since(noted.stamp, load.attributes)
+    # Who looked for parents and found none had nothing to read this of.
+    reached = not reads.read_since(noted.stamp, load.parents) or reads.found_since(
+        noted.stamp, load.parents
+    )
     return EagerLoad(
         attribute=load.attribute,
         path=load.path if load.root else (),
@@ -108,7 +115,7 @@ def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
         how="joined" if noted.how == "joined" else "selectin",
         mapped=load.mapped,
         collection=load.collection,
-        read=None if opaque and not read else read,
+        read=None if not read and (opaque or not reached) else read,
     )
 
 

@@ -13,6 +13,8 @@ from fastapi_diagnostics.callsite import Site, caller_sites, frames
 from fastapi_diagnostics.collectors.sqlalchemy.lineage import Lineage
 from fastapi_diagnostics.collectors.sqlalchemy.private import (
     asked_for,
+    is_generated,
+    is_of_subclass,
     reading_code,
     relationship_path,
     state_of,
@@ -25,7 +27,7 @@ MAX_FAILURES: Final = 50
 _MAX_DEPTH: Final = 400
 _MAX_CHAIN: Final = 20
 
-Why = Literal["unloaded", "expired", "reloaded"]
+Why = Literal["unloaded", "expired", "reloaded", "generated"]
 Kind = Literal["async", "detached", "raise"]
 Cause = Literal[
     "never-loaded", "expired-by-commit", "refreshed-without-relationship", "raise-strategy"
@@ -52,6 +54,7 @@ class Failure(NamedTuple):
     option: str
     run: int | None
     identity: str | None
+    cls: type
     sites: tuple[Site, ...]
     phase: PhaseName
     moment: float
@@ -83,6 +86,7 @@ def noted_failure(
         why=_why(state, key),
         run=state.runid,
         identity=None if identity is None else digest_of([identity[0].__qualname__, *identity[1]]),
+        cls=state.mapper.class_,
         sites=caller_sites(frame.f_back, 1)[0],
         phase=recorder.phase,
         moment=moment,
@@ -102,8 +106,13 @@ def _reading_frame(frame: FrameType | None) -> FrameType | None:
 def _why(state: Any, key: str) -> Why:
     if state.expired:
         return "expired"
-    # A reload brings back the columns and leaves relationships marked as expired.
-    return "reloaded" if key in state.expired_attributes else "unloaded"
+    if key not in state.expired_attributes:
+        return "unloaded"
+    if is_generated(state.mapper, key):
+        return "generated"
+    # A reload brings back the columns and leaves relationships marked as expired; a query for the
+    # base class marks those of subclasses so.
+    return "unloaded" if is_of_subclass(state.mapper, key) else "reloaded"
 
 
 def sealed_failure(failure: Failure, lineage: Lineage, recorder: Recorder) -> LazyLoadFailure:
@@ -134,6 +143,7 @@ def sealed_failure(failure: Failure, lineage: Lineage, recorder: Recorder) -> La
         path=failure.path,
         root=failure.root,
         option=failure.option,
+        generated=failure.why == "generated" and cause == "expired-by-commit",
         is_async=failure.kind == "async" or bool(sessions and sessions.asynchronous),
     )
 
@@ -145,6 +155,9 @@ def _cause(
         return "raise-strategy", None
     if failure.why == "unloaded":
         return "never-loaded", None
+    if failure.why == "generated":
+        written = lineage.written(failure.cls, failure.moment)
+        return ("never-loaded", None) if written is None else ("expired-by-commit", written)
     if failure.why == "reloaded":
         refreshes = [
             entry.query.location

@@ -1,16 +1,19 @@
 """Which statement loaded an object: told by the numbers that the ORM gives to its passes."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fastapi_diagnostics.callsite import Site, frames
+from fastapi_diagnostics.collectors.sqlalchemy.private import tables_of
 from fastapi_diagnostics.collectors.sqlalchemy.sealing import Raw
 from fastapi_diagnostics.record import Location, Query
 
 _RELOADS: Final = frozenset({"expired", "refresh", "column"})
 _MAX_RELOADS: Final = 20
+_WRITTEN: Final = re.compile(r"(?:UPDATE|INSERT INTO) (\S+)")
 
 
 class Sealed(NamedTuple):
@@ -91,8 +94,25 @@ class Lineage:
         sealed = {entry.query.index: entry.moment for entry in self.sealed}
         return sealed | {raw.number: raw.started for raw in self._raws}
 
+    def written(self, cls: Any, before: float) -> Location | None:
+        """Find the last flush that wrote to a table of a class before a moment."""
+        tables = tables_of(cls)
+        return next(
+            (
+                entry.query.location
+                for entry in reversed(self.sealed)
+                if entry.moment < before
+                and entry.query.flush is not None
+                and (match := _WRITTEN.match(entry.query.sql)) is not None
+                and match[1].replace('"', "").replace("`", "") in tables
+            ),
+            None,
+        )
+
     def expiry(self, raw: Raw) -> Location | None:
-        """Find the commit or rollback after which an object had to be loaded again."""
+        """Find what made it necessary to load an object again: a commit, a rollback, a write."""
+        if "." in (raw.facts[1] or ""):
+            return None if raw.identity is None else self.written(raw.identity[0], raw.started)
         loader = self.loader(raw.run)
         loaded = 0.0 if loader is None else self._moments[loader]
         ending = next(

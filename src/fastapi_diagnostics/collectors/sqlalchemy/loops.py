@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from fastapi_diagnostics.callsite import Site
 
-LoopKind = Literal["for", "while", ""]
+LoopKind = Literal["for", "async for", "while", ""]
 
 _LEAVES: Final = ("RETURN_VALUE", "RETURN_CONST")
 
@@ -45,7 +45,7 @@ def innermost_loop(site: Site) -> Loop | None:
 def _loops(code: CodeType) -> tuple[Loop, ...]:
     """Find the backward jumps: a ``for`` jumps unconditionally to its FOR_ITER.
 
-    An ``async for`` awaits each item, which nobody knows beforehand either: it is no ``for`` here.
+    An ``async for`` awaits each item, which nobody may know beforehand: it is a kind of its own.
     The jumps with which ``await`` waits for its result are called JUMP_BACKWARD_NO_INTERRUPT.
     """
     instructions = list(dis.get_instructions(code))
@@ -58,12 +58,18 @@ def _loops(code: CodeType) -> tuple[Loop, ...]:
             if before is not None and before.opname == "EXTENDED_ARG":
                 iterating.add(before.offset)
     return tuple(
-        _loop(at[item.argval], item, "for" if item.argval in iterating else "while")
+        _loop(at[item.argval], item, _kind(at[item.argval], iterating))
         for item in instructions
         if "JUMP_BACKWARD" in item.opname
         and "NO_INTERRUPT" not in item.opname
         and item.argval in at
     )
+
+
+def _kind(first: dis.Instruction, iterating: set[int]) -> LoopKind:
+    if first.opname == "GET_ANEXT":
+        return "async for"
+    return "for" if first.offset in iterating else "while"
 
 
 def _loop(first: dis.Instruction, last: dis.Instruction, kind: LoopKind) -> Loop:

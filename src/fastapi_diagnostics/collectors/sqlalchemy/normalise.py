@@ -41,7 +41,9 @@ _MYSQL = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _BATCH = re.compile(
-    r"\bIN\s*\(\s*(?:\?\s*,|\([^()]*\)\s*,)|\bANY\s*\(\s*(?:ARRAY|\?)", re.IGNORECASE
+    r"\bIN\s*\(\s*(?:\?\s*,|\([^()]*\)\s*,)|\bANY\s*\(\s*(?:ARRAY|\?)"
+    r"|\b(?:UNNEST|JSON_EACH|JSONB?_ARRAY_ELEMENTS(?:_TEXT)?|STRING_TO_ARRAY|JSON_TABLE)\s*\([^)]*\?",
+    re.IGNORECASE,
 )
 _IN = re.compile(
     rf"(\bIN\s*\()\s*\?(?:\s*,\s*\?)++\s*(?:\)|(,?[^()?]{{0,20}}\(?[^()?]{{0,20}}{CUT}\Z))",

@@ -24,7 +24,12 @@ from fastapi_diagnostics.collectors.sqlalchemy.part import (
     MAX_STATEMENT,
     SqlPart,
 )
-from fastapi_diagnostics.collectors.sqlalchemy.private import default_fetch, orm_facts
+from fastapi_diagnostics.collectors.sqlalchemy.private import (
+    default_fetch,
+    loader_options,
+    orm_facts,
+)
+from fastapi_diagnostics.collectors.sqlalchemy.sealing import Manner
 from fastapi_diagnostics.collectors.sqlalchemy.values import held
 from fastapi_diagnostics.recorder import Recorder
 
@@ -43,7 +48,7 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901, PLR0915 - one c
     """
     usual = default_fetch()
 
-    def note(  # noqa: C901, PLR0913, PLR0917 - the hot path: nothing in between
+    def note(  # noqa: C901, PLR0913, PLR0915, PLR0917 - the hot path: nothing in between
         recorder: Recorder,
         dialect: Any,
         statement: str,
@@ -82,6 +87,8 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901, PLR0915 - one c
             elif facts[0] == "eager":
                 path = context.invoked_statement._compile_options._current_path  # noqa: SLF001
                 _note_eager(part, number, path.path, sites)
+            elif facts[0] == "get":
+                options = loader_options(context.invoked_statement)
         if facts[0] != "core":
             joined = joined_in(context.compiled)
             if joined is not None and error is None:
@@ -126,10 +133,17 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901, PLR0915 - one c
                 options,
                 _own_time(recorder, started, ended, dialect) if is_long else None,
                 recorder.window,
+                _manner(context.execution_options),
             )
         )
 
     return note
+
+
+def _manner(options: Any) -> Manner:
+    if "populate_existing" in options:
+        return "fresh"
+    return "streamed" if "stream_results" in options or "yield_per" in options else ""
 
 
 def _own_time(recorder: Recorder, started: float, ended: float, dialect: Any) -> float | None:

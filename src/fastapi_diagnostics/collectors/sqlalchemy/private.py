@@ -173,14 +173,45 @@ def orm_facts(statement: Any, load: Any) -> tuple[str, str | None, bool]:
 
 
 def _refresh_facts(load: Any, options: Any) -> tuple[str, str | None, bool]:
-    mapper = load._refresh_state.mapper  # noqa: SLF001
+    state = load._refresh_state  # noqa: SLF001
+    mapper = state.mapper
     name = mapper.class_.__name__
     keys = getattr(options, "_only_load_props", None) or ()
     if load._is_user_refresh:  # noqa: SLF001
         return "refresh", name, False
     if not keys or mapper._primary_key_propkeys & set(keys):  # noqa: SLF001
         return "expired", name, False
-    return "column", f"{name}.{','.join(sorted(keys))}", False
+    # Columns of a subclass are marked so, too: a write must have gone before, see `sealing`.
+    written = state.expired_attributes.issuperset(keys)
+    made = written and all(is_generated(mapper, key) for key in keys)
+    return "expired" if made else "column", f"{name}.{','.join(sorted(keys))}", False
+
+
+def is_generated(mapper: Any, key: str) -> bool:
+    """Tell whether the database makes the value of a column, so that it is read back."""
+    prop = mapper.attrs.get(key)
+    return any(
+        bool(getattr(column, "server_onupdate", None) or getattr(column, "server_default", None))
+        or any(
+            getattr(getattr(column, name, None), "is_clause_element", False)
+            for name in ("onupdate", "default")
+        )
+        for column in getattr(prop, "columns", ())
+    )
+
+
+def is_of_subclass(mapper: Any, key: str) -> bool:
+    """Tell whether a column is none of those that a query for the base class loads."""
+    base = mapper.base_mapper
+    return base is not mapper and key not in base.attrs and hasattr(mapper.attrs[key], "columns")
+
+
+def tables_of(cls: Any) -> frozenset[str]:
+    """Name the tables that objects of a class and of its subclasses are written to."""
+    mapper = getattr(cls, "__mapper__", None)
+    family = getattr(mapper, "self_and_descendants", ())
+    tables = (table for one in family for table in one.tables)
+    return frozenset(str(getattr(table, "fullname", "")) for table in tables)
 
 
 def is_locking(compiled: Any) -> bool:
@@ -227,6 +258,12 @@ def asked_for(options: Any, root: str, names: tuple[str, ...]) -> str:
             if parts and found == names and parts[0].class_.__name__ == root:
                 return _option(dict(element.strategy or ()))
     return ""
+
+
+def loader_options(statement: Any) -> tuple[Any, ...]:
+    """Give the loader options of a statement; criteria that a listener adds are none."""
+    options: tuple[Any, ...] = getattr(statement, "_with_options", ())
+    return tuple(option for option in options if hasattr(option, "context"))
 
 
 def _option(strategy: dict[str, Any]) -> str:

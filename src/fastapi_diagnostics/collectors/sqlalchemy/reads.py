@@ -19,6 +19,8 @@ from fastapi_diagnostics.faults import FAULTS
 _serial: Final = count(1)
 _last_read: Final[dict[int, int]] = {}
 """When each attribute (by identity) was read last, as a number that grows with every read."""
+_last_found: Final[dict[int, int]] = {}
+"""The same of those reads that gave an object, or a collection with objects in it."""
 _watched: Final["WeakKeyDictionary[Any, tuple[int, ...]]"] = WeakKeyDictionary()
 _swapped: Final[list[Any]] = []
 _installation: Final[list[object]] = [object()]
@@ -50,6 +52,11 @@ def watching() -> object:
 def read_since(moment: int, attributes: tuple[int, ...]) -> bool:
     """Tell whether anybody read one of the attributes after a `stamp`."""
     return any(_last_read.get(attribute, 0) > moment for attribute in attributes)
+
+
+def found_since(moment: int, attributes: tuple[int, ...]) -> bool:
+    """Tell whether such a read gave anything."""
+    return any(_last_found.get(attribute, 0) > moment for attribute in attributes)
 
 
 def watch(relationship: Any) -> tuple[int, ...]:
@@ -131,11 +138,28 @@ def _counting() -> type:
         inherit_cache = True  # as the plain one: else SQLAlchemy would compile queries anew
 
         def __get__(self, instance: Any, owner: Any) -> Any:
-            if instance is not None:
-                _last_read[id(self)] = next(_serial)
-            return read(self, instance, owner)
+            if instance is None:
+                return read(self, instance, owner)
+            _last_read[id(self)] = next(_serial)
+            value = read(self, instance, owner)
+            _note_found(self, value)
+            return value
 
     return CountingAttribute
+
+
+def _note_found(attribute: Any, value: Any) -> None:
+    # Other collections may run code of the user's when asked how long they are.
+    empty = type(value) in _collections() and not len(value)
+    if value is not None and not empty:
+        _last_found[id(attribute)] = next(_serial)
+
+
+@lru_cache(maxsize=1)
+def _collections() -> frozenset[type]:
+    from sqlalchemy.orm import collections  # noqa: PLC0415 - only once it is there
+
+    return frozenset({collections.InstrumentedList, collections.InstrumentedSet})
 
 
 def _forget() -> None:
@@ -144,16 +168,18 @@ def _forget() -> None:
     _swapped.clear()
     _watched.clear()
     _last_read.clear()
+    _last_found.clear()
     _installation[0] = object()
 
 
 def _all_read(instance: Any) -> None:
     """Count every relationship that an object holds: somebody takes it as a whole."""
     cls = type(instance)
-    for key in tuple(vars(instance)):
+    for key, value in tuple(vars(instance).items()):
         attribute = getattr(cls, key, None)
         if type(attribute) is _counting():
             _last_read[id(attribute)] = next(_serial)
+            _note_found(attribute, value)
 
 
 def _pickled(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -1,6 +1,6 @@
 """Turns one noted statement into a `Query` of plain values."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,9 @@ from fastapi_diagnostics.collectors.sqlalchemy.private import (
 from fastapi_diagnostics.collectors.sqlalchemy.values import described, digest_of
 from fastapi_diagnostics.record import Frame, Location, PhaseName, Query
 from fastapi_diagnostics.recorder import Recorder
+
+Manner = Literal["", "streamed", "fresh"]
+"""How a statement's rows are taken: while they are read, or over what the session holds."""
 
 
 class Raw(NamedTuple):
@@ -47,6 +50,7 @@ class Raw(NamedTuple):
     options: Any
     own: float | None
     window: int
+    manner: Manner
 
 
 def stack_of(sites: tuple[Site, ...]) -> tuple[Frame, ...]:
@@ -82,6 +86,13 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
 ) -> Query:
     """Make the immutable fact."""
     kind, attribute, collection = raw.facts
+    generated: tuple[str, ...] = ()
+    if kind == "expired" and attribute is not None and "." in attribute:
+        if expired_at is None:  # nothing was written: they had never been loaded
+            kind = "column"
+        else:
+            attribute, _, columns = attribute.partition(".")
+            generated = tuple(columns.split(","))
     root, path = ("", ()) if raw.path is None else relationship_path(raw.path)
     if attribute is not None and root and kind in {"lazy", "eager"} and path[-1:] != (attribute,):
         path = (*path, attribute)
@@ -111,6 +122,10 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
         error=raw.error,
         engine=engine,
         dialect=raw.dialect.name,
+        is_async=bool(raw.dialect.is_async),
+        streamed=raw.manner == "streamed",
+        fresh=raw.manner == "fresh",
+        generated=generated,
         task=task,
         connection=connection,
         on_loop=raw.on_loop,
@@ -128,6 +143,8 @@ def sealed_query(  # noqa: PLR0913 - what the record knows of this statement
 def _option(raw: Raw, root: str, path: tuple[str, ...], attribute: str | None) -> str:
     """Tell what the query of the parents asks for this attribute; columns may be several."""
     kind = raw.facts[0]
+    if kind == "get":
+        return "options"
     if kind == "lazy":
         return asked_for(raw.options, root, path)
     if kind != "column" or attribute is None:

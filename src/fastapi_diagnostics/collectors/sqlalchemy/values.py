@@ -84,7 +84,12 @@ def described(
     if names is None or len(names) != len(values):
         names = _names_unknown(statement, len(values))
     shown = zip(values[:MAX_VALUES], names, strict=False)
-    return digest, tuple(preview(value, name=_SUFFIX.sub("", name)) for value, name in shown)
+    return digest, tuple(preview(value, name=_unnumbered(name)) for value, name in shown)
+
+
+@lru_cache(maxsize=1000)
+def _unnumbered(name: str) -> str:
+    return _SUFFIX.sub("", name)
 
 
 @lru_cache(maxsize=1000)

@@ -1,21 +1,25 @@
 """Where a task or a thread waits: the user's line, and the library's function behind it."""
 
 import asyncio
+import gc
 import os
 import sys
 from time import perf_counter
-from types import FrameType
+from types import AsyncGeneratorType, FrameType
 from typing import Any
 
 from fastapi_diagnostics.callsite import USER, USER_CODE, Site
 from fastapi_diagnostics.collectors.sqlalchemy.holds import Hold, Look
 
 _MAX_DEPTH = 300
+_STEPS_OF_GENERATORS = ("async_generator_asend", "async_generator_athrow")
 _ROUTING = ("/fastapi/routing.py", "/starlette/routing.py")
 _DATABASE = "sqlalchemy."
 """Between two statements, what waits in there waits for rows, for a processor or for the GIL."""
+_COMPUTING = ("argon2.", "bcrypt.")
+"""Compute in threads of their own while the caller's seems to wait."""
 _WAITING_SHARE = 0.2
-"""A thread that used less of a processor than this was waiting."""
+"""A thread that ran, or was ready to, for less than this was waiting."""
 
 
 def look_at(hold: Hold, *, database: bool) -> Look:
@@ -61,6 +65,10 @@ def _of_task(task: "asyncio.Task[Any]") -> tuple[list[Site], str]:
 
 def _frame_and_next(step: Any) -> tuple[FrameType | None, Any]:
     """Go one step along a chain of coroutines, generators and asynchronous generators."""
+    if type(step).__name__ in _STEPS_OF_GENERATORS:
+        # Neither tells its generator; only the garbage collector can.
+        generators = (one for one in gc.get_referents(step) if isinstance(one, AsyncGeneratorType))
+        step = next(generators, None)
     for prefix, follow in (("cr_", "cr_await"), ("gi_", "gi_yieldfrom"), ("ag_", "ag_await")):
         frame = getattr(step, f"{prefix}frame", None)
         if frame is not None:
@@ -85,7 +93,7 @@ def _of_thread(hold: Hold) -> tuple[list[Site], str]:
             sites.append((frame.f_code, frame.f_lasti))
         elif not sites:
             call = _name(frame)
-            if call.startswith(_DATABASE):
+            if call.startswith((_DATABASE, *_COMPUTING)):
                 return [], ""
         frame = frame.f_back
     return sites, call
@@ -121,7 +129,9 @@ def _groups(other: "asyncio.Task[Any]", task: "asyncio.Task[Any]") -> bool:
 
 
 def cpu_of(native: int) -> tuple[float, float] | None:
-    """Give a moment and the seconds of a processor that a thread has used by then.
+    """Give a moment and the seconds for which a thread has run, or was ready to, by then.
+
+    On a busy machine it gets a processor late, and was not waiting for anything else.
 
     Returns:
         `None` where the system does not tell (other than Linux), or the thread is gone.
@@ -131,7 +141,8 @@ def cpu_of(native: int) -> tuple[float, float] | None:
     except (OSError, AttributeError):
         return None
     try:
-        return perf_counter(), int(os.read(file, 64).split()[0]) / 1e9
+        ran, queued, *_ = os.read(file, 64).split()
+        return perf_counter(), (int(ran) + int(queued)) / 1e9
     except (OSError, ValueError, IndexError):
         return None
     finally:

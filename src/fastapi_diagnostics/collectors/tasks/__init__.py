@@ -20,10 +20,10 @@ import msgspec
 
 from fastapi_diagnostics.callsite import USER, USER_CODE, Site
 from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.collectors.origins import ORIGIN
 from fastapi_diagnostics.collectors.tasks import waiting
 from fastapi_diagnostics.collectors.tasks.calls import dropped_by, only_call_of
 from fastapi_diagnostics.collectors.tasks.facts import (
-    ORIGIN,
     Late,
     Loss,
     code_and_name,

@@ -11,13 +11,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 from fastapi_diagnostics.callsite import USER, USER_CODE, Site, function_name, resolve
+from fastapi_diagnostics.collectors.origins import ORIGIN
 from fastapi_diagnostics.collectors.tasks.part import PART, TasksPart
 from fastapi_diagnostics.record import Location, LooseTask
 from fastapi_diagnostics.recorder import Recorder, rfc3339
 from fastapi_diagnostics.tracebacks import describe_exception
 
-ORIGIN: Final = "_fastapi_diagnostics_origin"
-"""The attribute of a task that tells who started it: the recorder and the call site, or `None`."""
 MAX_CHILDREN: Final = 200
 
 Late = Callable[[str | None, tuple[LooseTask, ...]], object]

@@ -1,11 +1,14 @@
 """APP103: a parameter or field whose default is `None` although its type says otherwise."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
 from fastapi_diagnostics.app_record import AppRecord, ImplicitOptional
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.rules.app._words import listed
+
+_ANNOTATED = re.compile(r"(?:\w+\.)?Annotated\[")
 
 RULE = Rule(
     code="APP103",
@@ -71,4 +74,27 @@ def _finding(members: list[ImplicitOptional]) -> Finding:
 
 
 def _written(one: ImplicitOptional) -> str:
-    return f"{one.name}: {one.annotation} | None = {one.default}"
+    return f"{one.name}: {_or_none(one.annotation)} = {one.default}"
+
+
+def _or_none(annotation: str) -> str:
+    """Allow `None` where it counts: within quotes, and within ``Annotated``."""
+    for quote in ('"', "'"):
+        if len(annotation) > 1 and annotation[0] == annotation[-1] == quote:
+            return f"{quote}{_or_none(annotation[1:-1])}{quote}"
+    head = _ANNOTATED.match(annotation)
+    if head is None:
+        return f"{annotation} | None"
+    inner = annotation[head.end() :]
+    at = _comma(inner)
+    return f"{head[0]}{_or_none(inner[:at])}{inner[at:]}"
+
+
+def _comma(text: str) -> int:
+    """Find the first comma outside of brackets; the length where there is none."""
+    depth = 0
+    for at, char in enumerate(text):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and not depth:
+            return at
+    return len(text)

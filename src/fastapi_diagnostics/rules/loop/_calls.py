@@ -3,12 +3,14 @@
 Without `ast`: see `fastapi_diagnostics.outline` for why nothing of ours parses.
 """
 
+import re
 from typing import Final, NamedTuple
 
 _OPENING: Final = "([{"
 _CLOSING: Final = ")]}"
 _QUOTES: Final = "'\""
 UNKNOWN: Final = "..."
+_STAYS: Final = re.compile(r"\b(await|yield|async)\b|:=")
 
 
 class Written(NamedTuple):
@@ -18,11 +20,13 @@ class Written(NamedTuple):
         function: Such as ``time.sleep``; empty if it is the attribute of an expression.
         arguments: What stands in the parentheses; ``...`` where that is unknown.
         parts: The arguments one by one; `None` where they are unknown.
+        source: The whole call, where `function` is empty and it can be moved as it stands.
     """
 
     function: str
     arguments: str = UNKNOWN
     parts: tuple[str, ...] | None = None
+    source: str = ""
 
     @property
     def positional(self) -> tuple[str, ...]:
@@ -39,7 +43,10 @@ def written(function: str, source: str) -> Written:
         function: The dotted name that is called, as the source has it.
         source: The whole call; may be empty.
     """
-    if not function or not source.startswith(f"{function}(") or not source.endswith(")"):
+    if not function:
+        moves = source.endswith(")") and "\n" not in source and not _STAYS.search(source)
+        return Written("", source=source if moves else "")
+    if not source.startswith(f"{function}(") or not source.endswith(")"):
         return Written(function)
     arguments = source[len(function) + 1 : -1].strip().rstrip(",")
     parts = _split(arguments)

@@ -1,11 +1,14 @@
 """The exact text to write instead of a call, by kind; empty where it cannot be told."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from fastapi_diagnostics.record import LoopBlock
 from fastapi_diagnostics.rules.loop._calls import UNKNOWN, Written, keyword, written
 
+_NAMELESS: Final = re.compile(r"\blambda\b|\bfor\b")
+"""Functions and generators that no other process can be sent."""
 _HTTP_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 _OTHERWISE_IN_HTTPX: Final = frozenset(
     {"allow_redirects", "cert", "hooks", "proxies", "stream", "verify", "data"}
@@ -23,13 +26,15 @@ def replacement(block: LoopBlock) -> str:
 def in_thread(call: Written) -> str:
     """Run a call in a worker thread."""
     if not call.function:
-        return ""
+        return f"await run_in_threadpool(lambda: {call.source})" if call.source else ""
     arguments = f", {call.arguments}" if call.arguments else ""
     return f"await run_in_threadpool({call.function}{arguments})"
 
 
 def in_process(function: str, call: Written) -> str:
-    """Run a call in a process pool, which takes no keyword arguments."""
+    """Run a call in a process pool, which takes no keyword arguments and nothing nameless."""
+    if any(_NAMELESS.search(part) for part in call.parts or ()):
+        function, call = "work", Written("work")
     if any(keyword(part) for part in call.parts or ()):
         function, arguments = f"partial({function}, {call.arguments})", ""
     else:
@@ -37,8 +42,10 @@ def in_process(function: str, call: Written) -> str:
     return f"await asyncio.get_running_loop().run_in_executor(process_pool, {function}{arguments})"
 
 
-def _sleep(_: LoopBlock, call: Written) -> str:
-    return f"await asyncio.sleep({call.arguments})"
+def _sleep(block: LoopBlock, call: Written) -> str:
+    # What sleeps may be a function of a library, or one with its arguments bound.
+    is_plain = block.call == "time.sleep" and (call.parts is None or len(call.positional) == 1)
+    return f"await asyncio.sleep({call.arguments})" if is_plain else in_thread(call)
 
 
 def _http(block: LoopBlock, call: Written) -> str:
@@ -106,7 +113,10 @@ def _threaded(_: LoopBlock, call: Written) -> str:
 
 def _computing(block: LoopBlock, call: Written) -> str:
     # A call in a loop is one of many: what goes to another process is the loop.
-    if not call.function or (block.stack and block.stack[0].in_loop):
+    # What is bound to an object, or defined in a function, cannot be sent there.
+    owner = block.call.rpartition(".")[0].rpartition(".")[2]
+    is_bound = owner[:1].isupper() or "<" in block.call or (not owner and "." in call.function)
+    if not call.function or is_bound or (block.stack and block.stack[0].in_loop):
         return in_process("work", Written("work"))
     return in_process(call.function, call)
 

@@ -3,6 +3,8 @@
 import re
 from typing import Final, NamedTuple
 
+import msgspec
+
 from fastapi_diagnostics.finding import Fix
 from fastapi_diagnostics.record import Location, LoopBlock
 from fastapi_diagnostics.rules.loop._calls import written
@@ -44,9 +46,9 @@ CURES: Final = {
         def_helps=True,
     ),
     "rows": Cure(
-        "building rows and objects from the result of a query",
-        f"{_THREAD_USELESS}: fetch fewer rows (LIMIT, pages), only the columns that are needed, or "
-        "stream them with `yield_per`",
+        "preparing a query, or building rows and objects from its result,",
+        f"{_THREAD_USELESS}: if there are many rows, fetch fewer (LIMIT, pages), only the columns "
+        "that are needed, or stream them with `yield_per`",
         threads=False,
     ),
     "subprocess": Cure(
@@ -134,6 +136,9 @@ CURES: Final = {
     ),
 }
 _OTHER: Final = Cure("in a call that does not await", "Run this call in a thread", def_helps=True)
+_PATTERNS: Final = ("re.", "regex.", "re2.")
+_ELSEWHERE: Final = frozenset({"gc", "logging"})
+"""Mended by setting something up, not by writing another call here."""
 _FUNCTION: Final = re.compile(r"[\w.]+(?=\()")
 
 
@@ -149,13 +154,19 @@ def fix_of(block: LoopBlock, endpoint: Location | None = None) -> Fix:
         block: What held the loop.
         endpoint: Where the function that served the request is defined.
     """
+    if block.kind == "regex" and block.call and not block.call.startswith(_PATTERNS):
+        block = msgspec.structs.replace(block, kind="cpu")  # a library's pattern: nobody's to mend
     cure = cure_of(block.kind)
     if cure.def_helps and _is_endpoint(block, endpoint) and block.awaits is False:
         return _plain_def(cure, block, endpoint)
     here = block.coroutine is not None and block.coroutine == block.location
     code = replacement(block)
-    if here or block.coroutine is None or not code:
-        return Fix(summary=f"{cure.advice}.", code=code if here else "", location=block.location)
+    if here or not code or block.kind in _ELSEWHERE:
+        is_exact = here or block.kind in _ELSEWHERE
+        summary = f"{cure.advice}."
+        return Fix(summary=summary, code=code if is_exact else "", location=block.location)
+    if block.coroutine is None:
+        return Fix(summary=f"{cure.advice}{_in_a_coroutine(block, code)}.", location=block.location)
     helper = _called_there(block)
     called = _FUNCTION.match(block.caller)
     outer = written(called[0] if called else helper, block.caller)
@@ -170,6 +181,17 @@ def fix_of(block: LoopBlock, endpoint: Location | None = None) -> Fix:
         summary=f"{summary}, so make it one, or call it in a thread.",
         code=in_thread(outer),
         location=block.coroutine,
+    )
+
+
+def _in_a_coroutine(block: LoopBlock, code: str) -> str:
+    """Say that nothing of the user's on the way to the line can await."""
+    if block.location is None or "\n" in code:
+        return ""
+    name = block.location.function.rpartition(".")[2]
+    return (
+        f"; a library calls {name}, which cannot await, so move this to a coroutine, such as an "
+        f"asynchronous dependency, and write there: `{code}`"
     )
 
 

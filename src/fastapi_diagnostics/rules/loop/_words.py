@@ -14,6 +14,13 @@ def name_of(record: RequestRecord) -> str:
     return record.route or f"{record.method} {record.path}".strip() or record.name or "This code"
 
 
+def culprit_of(record: RequestRecord, block: LoopBlock) -> str:
+    """Name who held the loop: the request, or what it left behind when it was over."""
+    name = name_of(record)
+    is_later = block.phase == "outside" and record.kind in {"http", "websocket"}
+    return f"A task started by {name}" if is_later else name
+
+
 def doing(block: LoopBlock) -> str:
     """Say at which call a block was, or in which function and doing what."""
     if block.call:

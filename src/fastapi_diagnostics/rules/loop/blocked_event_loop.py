@@ -8,6 +8,7 @@ from fastapi_diagnostics.record import Location, LoopBlock, RequestRecord
 from fastapi_diagnostics.rules.loop._cures import fix_of
 from fastapi_diagnostics.rules.loop._shorts import function_of, many_short
 from fastapi_diagnostics.rules.loop._words import (
+    culprit_of,
     doing,
     evidence_of,
     name_of,
@@ -17,8 +18,6 @@ from fastapi_diagnostics.rules.loop._words import (
 
 ERROR_MS = 100
 """From here on people notice: 100 ms is the limit of what feels instant (Nielsen, 1993)."""
-FIRST_TIME_KINDS = frozenset({"import", "validation"})
-"""What only the first request of a route pays for: a note, not a defect."""
 GC_SHARE = 0.3
 """The garbage collector is worth a word from this share of a block on."""
 
@@ -26,6 +25,8 @@ _NOT_OURS = frozenset({"gil", "fork"})
 """What another thread did; and starting a process the asynchronous way, which is right."""
 _OF_OTHERS = frozenset({"startup"})
 _LIBRARY_KINDS = frozenset({"json", "validation"})
+_UNSEEN_KINDS = frozenset({"cpu", "gc"})
+"""The clock of the thread proves who did it, also where nobody could look at the line."""
 _LIBRARY_PHASES = frozenset({"dependencies", "endpoint", "serialisation"})
 
 RULE = Rule(
@@ -96,7 +97,15 @@ def _place(block: LoopBlock, record: RequestRecord) -> Location | None:
         return block.location
     if block.kind in _LIBRARY_KINDS and block.phase in _LIBRARY_PHASES:
         return record.endpoint
-    return None
+    return record.endpoint if _is_unseen(block) and block.phase == "endpoint" else None
+
+
+def _is_unseen(block: LoopBlock) -> bool:
+    return block.location is None and block.kind in _UNSEEN_KINDS
+
+
+def _is_paid_once(block: LoopBlock) -> bool:
+    return block.first_call and (block.builds or block.kind == "import")
 
 
 def _finding(place: Location, blocks: list[LoopBlock], record: RequestRecord) -> Finding:
@@ -104,12 +113,16 @@ def _finding(place: Location, blocks: list[LoopBlock], record: RequestRecord) ->
     victims = victims_of(blocks)
     evidence = evidence_of(longest, blocks)
     if longest.location is None:
-        evidence["no_user_frame"] = "A library did this for the endpoint, which stands for it."
+        evidence["no_user_frame"] = (
+            "Nobody could look while it ran; the endpoint stands for the line."
+            if _is_unseen(longest)
+            else "A library did this for the endpoint, which stands for it."
+        )
     return RULE.finding(
         _message(longest, blocks, len(victims), record),
         location=place,
         severity=_severity(blocks, victims),
-        confidence="likely" if longest.kind == "unknown" else "proven",
+        confidence="likely" if longest.kind == "unknown" or _is_unseen(longest) else "proven",
         fix=fix_of(longest, record.endpoint),
         evidence=evidence,
         cause=f"{longest.kind} {longest.call}".strip(),
@@ -118,7 +131,7 @@ def _finding(place: Location, blocks: list[LoopBlock], record: RequestRecord) ->
 
 
 def _severity(blocks: Iterable[LoopBlock], victims: list[dict[str, Any]]) -> Severity:
-    serious = [b for b in blocks if not (b.first_call and b.kind in FIRST_TIME_KINDS)]
+    serious = [block for block in blocks if not _is_paid_once(block)]
     if not serious:
         return "info"
     if victims or any(block.duration_ms >= ERROR_MS for block in serious):
@@ -136,11 +149,13 @@ def _message(block: LoopBlock, blocks: list[LoopBlock], waiting: int, record: Re
     held = f"for {total_ms:.0f} ms"
     if len(blocks) > 1:
         held = f"{len(blocks)} times, {held} in all,"
-    text = f"{name_of(record)} held the event loop {held} {doing(block)}"
+    text = f"{culprit_of(record, block)} held the event loop {held} {doing(block)}"
+    if _is_unseen(block):
+        text += ", somewhere in its endpoint: nothing else could run, so nobody saw the line"
     if waiting:
         text += f"; {plural(waiting, 'other request')} waited"
     if block.gc_ms >= block.duration_ms * GC_SHARE and block.kind != "gc":
         text += f"; {block.gc_ms:.0f} ms of it went to the garbage collector"
-    if block.first_call and block.kind in FIRST_TIME_KINDS:
+    if _is_paid_once(block):
         text += "; it was the first request of this route, and later ones do not pay for that"
     return f"{text}."

@@ -100,6 +100,13 @@ def _finding(record: RequestRecord, leaks: list[SentSecret]) -> Finding:
 def _fix(leak: SentSecret) -> Fix:
     key = _key(leak)
     model = _model(leak)
+    outer = leak.path.rpartition(".")[0].removeprefix("[]").strip(".")
+    if outer:
+        return Fix(
+            summary=f"Take `{key}` out of what `{outer}` is declared as: give it a model that "
+            "names only what clients may see; where it is a free dict, take the key out before "
+            "you answer.",
+        )
     if model:
         return Fix(
             summary=f"Take `{key}` out of {model}: answer with a model that declares only "

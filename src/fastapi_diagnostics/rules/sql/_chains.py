@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
-from fastapi_diagnostics.record import Frame, Location, Query
+from fastapi_diagnostics.record import Frame, Location, Query, RequestRecord
 
 PACE_MS = 100.0
 """A pause this long between two statements is a wait for something else, not a loop over rows:
@@ -15,6 +15,20 @@ Chain = tuple[tuple[Location, int | None], ...]
 def looping(query: Query) -> Frame | None:
     """Give the innermost user frame that was in a loop."""
     return next((frame for frame in query.stack if frame.in_loop), None)
+
+
+def over_items(query: Query, record: RequestRecord) -> bool:
+    """Tell whether the loop around a statement goes over items that are known beforehand.
+
+    An ``async for`` does where it goes over the rows of a query: one that streams them ran before.
+    """
+    frame = looping(query)
+    if frame is None or frame.loop != "async for":
+        return frame is not None and frame.loop == "for"
+    return any(
+        other.streamed and other.task == query.task and other.index < query.index
+        for other in record.queries
+    )
 
 
 def chain(query: Query) -> Chain:

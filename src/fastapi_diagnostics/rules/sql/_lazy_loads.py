@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
-from fastapi_diagnostics.record import LazyLoadFailure, Query, RequestRecord
+from fastapi_diagnostics.record import LazyLoadFailure, Location, Query, RequestRecord
 from fastapi_diagnostics.rules.sql import _loaders
 from fastapi_diagnostics.rules.sql._chains import place
 
@@ -44,26 +44,27 @@ def finding(
     failure = failures[0]
     by_index = {query.index: query for query in record.queries}
     source = by_index.get(failure.parent_query) if failure.parent_query is not None else None
+    line = None if source is None else _loaders.line_of(source, by_index)
     index = next((one.exception for one in failures if one.exception is not None), None)
     caught = index is None and record.status is not None and record.status < SERVER_ERROR
     end = " The error was caught on its way." if caught else ""
     return rule.finding(
-        f"{_read(record, failures)}{refused(failure)}: {_reason(failure, source)}.{end}",
+        f"{_read(record, failures)}{refused(failure)}: {_reason(failure, line)}.{end}",
         severity="info" if caught else None,
         title=title(failure),
-        location=failure.read_at
-        or failure.cause_location
-        or (source.location if source else None)
-        or record.endpoint,
+        location=failure.read_at or failure.cause_location or line or record.endpoint,
         fix=_fix(failure, source, by_index),
-        evidence=_evidence(failure, failures, source),
+        evidence=_evidence(failure, failures, source, line),
         cause=f"{failure.attribute} {failure.cause}",
         subject=f"exceptions[{index}]" if index is not None else "",
     )
 
 
 def _evidence(
-    failure: LazyLoadFailure, failures: list[LazyLoadFailure], source: Query | None
+    failure: LazyLoadFailure,
+    failures: list[LazyLoadFailure],
+    source: Query | None,
+    line: Location | None,
 ) -> dict[str, Any]:
     evidence: dict[str, Any] = {
         "attribute": failure.attribute,
@@ -73,9 +74,7 @@ def _evidence(
         "count": len(failures),
         "phase": failure.phase,
         "response_field": None if failure.read_at else failure.attribute.partition(".")[2],
-        "parent_query": None
-        if source is None
-        else {"sql": source.sql, "location": source.location},
+        "parent_query": None if source is None else {"sql": source.sql, "location": line},
     }
     if failure.closed_at is not None:
         evidence["closed_at"] = failure.closed_at
@@ -96,19 +95,22 @@ def _read(record: RequestRecord, failures: list[LazyLoadFailure]) -> str:
     return f"The response of {endpoint} read {' and '.join(_attributes(failures)[:3])}"
 
 
-def _reason(failure: LazyLoadFailure, source: Query | None) -> str:
+def _reason(failure: LazyLoadFailure, line: Location | None) -> str:
     cause = place(failure.cause_location)
     if failure.cause == "refreshed-without-relationship":
         return (
             f"refresh() at {cause} reloaded the columns, but does not load a relationship unless "
             "it is named"
         )
+    if failure.generated:
+        at = "" if failure.cause_location is None else f" at {cause}"
+        return f"the database made its value when the object was written{at}, and it was not read"
     if failure.cause == "expired-by-commit":
         if failure.cause_location is None:
             return "the object had expired"
         return f"the end of the transaction at {cause} expired the object"
-    if source is not None and source.location is not None:
-        return f"the query at {place(source.location)} fetched the object without it"
+    if line is not None:
+        return f"the query at {place(line)} fetched the object without it"
     return "it was never loaded for this object"
 
 
@@ -125,7 +127,7 @@ def _fix(failure: LazyLoadFailure, source: Query | None, by_index: dict[int, Que
         )
     if failure.cause == "expired-by-commit":
         return _after_commit(failure, name, refresh)
-    if source is None or source.location is None:
+    if source is None or _loaders.line_of(source, by_index) is None:
         return Fix(
             summary=f"Load {name} before it is read"
             f"{', while the session is open' if failure.kind == 'detached' else ''}: by hand, as "
@@ -137,6 +139,21 @@ def _fix(failure: LazyLoadFailure, source: Query | None, by_index: dict[int, Que
 
 
 def _after_commit(failure: LazyLoadFailure, name: str, refresh: str) -> Fix:
+    if failure.generated:
+        return Fix(
+            summary=f"Read {name} back after the write, or have the mapping read such values back "
+            'with each write: __mapper_args__ = {"eager_defaults": True}. By hand, as the names '
+            "of the variables are guessed.",
+            code=refresh,
+            location=failure.cause_location,
+        )
+    if failure.cause_location is None:
+        return Fix(
+            summary=f"Refresh {name} before it is read: by hand, as the names of the variables are "
+            "guessed.",
+            code=refresh,
+            location=failure.read_at,
+        )
     maker = "async_sessionmaker" if failure.is_async else "sessionmaker"
     if failure.collection is None:
         return Fix(
@@ -166,10 +183,12 @@ def _option(failure: LazyLoadFailure, source: Query, by_index: dict[int, Query])
         load = msgspec.structs.replace(
             source, kind="column", path=source.path, root=source.root or (owner if plain else "")
         )
+    steps = _loaders.prefix(load, root, way)
     if failure.collection is None:
         last = f"undefer({failure.attribute})"
+        last = _loaders.of_subclass(failure.attribute.partition(".")[0], load, root, steps) or last
     else:
         last = _loaders.loader(failure.attribute, collection=failure.collection, source=root)
-    option = ".".join([*_loaders.prefix(load, root, way), last])
+    option = ".".join([*steps, last])
     summary = f"Load {failure.attribute} in the query that fetches the object."
     return _loaders.fix(summary, option, load, root)

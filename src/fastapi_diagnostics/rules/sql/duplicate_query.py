@@ -91,27 +91,28 @@ def _repeated(record: RequestRecord) -> Iterator[list[Query]]:
         expected = query.index + 1
         if query.verb != "SELECT" or query.flush is not None or query.error is not None:
             writes[query.engine] += 1
-        elif _is_plain_read(query):
+        elif _is_plain(query):
             since = (gaps, writes[query.engine], query.transaction)
             groups[query.engine, since, query.sql, query.values_digest].append(query)
-    yield from groups.values()
+    for queries in groups.values():
+        if len(queries) >= MIN_REPEATS and _reads(queries[0].sql):
+            yield queries
 
 
-def _is_plain_read(query: Query) -> bool:
-    return (
-        query.kind in _KINDS
-        and not query.executemany
-        and not query.locking
-        and _FROM.search(query.sql) is not None
-        and _ON_PURPOSE.search(query.sql) is None
-    )
+def _is_plain(query: Query) -> bool:
+    return query.kind in _KINDS and not (query.executemany or query.locking or query.fresh)
+
+
+def _reads(sql: str) -> bool:
+    """Tell whether a text asks a table for what stays as it is."""
+    return _FROM.search(sql) is not None and _ON_PURPOSE.search(sql) is None
 
 
 def _finding(record: RequestRecord, queries: list[Query]) -> Finding:
     places = _places(queries)
     where, here = _usual_place(places)
     frame = looping(queries[-1])
-    polling = frame is not None and frame.loop == "while"
+    polling = frame is not None and frame.loop in {"while", "async for"}
     first = queries[0]
     lines = list(dict.fromkeys(line for line in places if line is not None))
     return RULE.finding(

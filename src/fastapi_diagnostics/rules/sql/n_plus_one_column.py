@@ -113,19 +113,20 @@ def _alone(record: RequestRecord, kind: str, told: set[int]) -> Iterator[list[Qu
 def _deferred(record: RequestRecord, group: Loads, by_index: dict[int, Query]) -> Finding:
     first, source = group.queries[0], group.source
     names = _names(group.attribute)
+    line = _loaders.line_of(source, by_index)
     text = (
         f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} loaded "
         f"{_at_least(record)}{len(group.queries)} times, with a query for each of "
         f"{group.parents} {group.entity} objects {_where(record, first)}; the query at "
-        f"{place(source.location)} had loaded {_all(group)} without "
+        f"{place(line)} had loaded {_all(group)} without "
         f"{'it' if len(names) == 1 else 'them'}."
     )
     return RULE.finding(
         text,
         title=f"{names[0]} is loaded with one query per {group.entity} (N+1)",
-        location=_line(first) or source.location or record.endpoint,
+        location=_line(first) or line or record.endpoint,
         fix=_undefer(group, names, by_index),
-        evidence=_evidence(group.attribute, group.queries, source) | {"cause": "deferred"},
+        evidence=_evidence(group.attribute, group.queries, source, line) | {"cause": "deferred"},
         cause=f"{group.attribute}{loop_mark(first)}",
     )
 
@@ -134,8 +135,8 @@ def _undefer(group: Loads, names: list[str], by_index: dict[int, Query]) -> Fix:
     load = group.queries[0]
     root, way = _loaders.root_of(group.source, by_index)
     steps = _loaders.prefix(load, root, way)
-    if not steps and root.attribute == load.root and load.root not in {"", group.entity}:
-        option = f"selectin_polymorphic({load.root}, [{group.entity}])"
+    option = _loaders.of_subclass(group.entity, load, root, steps)
+    if option:
         summary = f"Load the columns of {group.entity} for all rows with one more query."
         return _loaders.fix(summary, option, load, root)
     option = ", ".join(".".join([*steps, f"undefer({name})"]) for name in names)
@@ -154,15 +155,16 @@ def _reloaded(record: RequestRecord, queries: list[Query], source: Query | None)
         f"{_at_least(record)}{len(queries)} queries; one can load them all."
         if refreshed
         else f"{objects} {entity} objects were loaded again one by one {_where(record, first)}, "
-        f"with {_at_least(record)}{len(queries)} queries, because {_expired_by(commit)}."
+        f"with {_at_least(record)}{len(queries)} queries, because "
+        f"{_expired_by(commit, first.generated)}."
     )
     return RULE.finding(
         text,
         title=f"{entity} objects are {'refreshed' if refreshed else 'reloaded'} one by one (N+1)",
         location=_line(first) or commit or record.endpoint,
         severity="warning" if refreshed else None,
-        fix=_keep(entity, first, commit),
-        evidence=_evidence(entity, queries, source)
+        fix=_keep(entity, first, None if first.generated else commit),
+        evidence=_evidence(entity, queries, source, source.location if source else None)
         | {"cause": "refreshed" if refreshed else "expired", "cause_location": commit},
         cause=f"{entity} {first.kind}{loop_mark(first)}",
     )
@@ -175,15 +177,18 @@ def _keep(entity: str, first: Query, commit: Location | None) -> Fix:
             summary="Load all of them with one query, before or instead of the loop: by hand, as "
             "`ids` stands for their keys. After a commit, a session made with "
             "expire_on_commit=False needs neither.",
-            code=f"session.scalars(select({entity}).where({entity}.id.in_(ids))"
-            ".execution_options(populate_existing=True)).all()",
+            code=_all_of(
+                f"select({entity}).where({entity}.id.in_(ids))"
+                ".execution_options(populate_existing=True)",
+                first,
+            ),
             location=owner(first),
         )
     if commit is None:
         return Fix(
             summary="Load all of them again with one query before they are read: by hand, as "
             "`ids` stands for their keys.",
-            code=f"session.scalars(select({entity}).where({entity}.id.in_(ids))).all()",
+            code=_all_of(f"select({entity}).where({entity}.id.in_(ids))", first),
             location=owner(first),
         )
     return Fix(
@@ -194,16 +199,21 @@ def _keep(entity: str, first: Query, commit: Location | None) -> Fix:
     )
 
 
-def _evidence(attribute: str, queries: list[Query], source: Query | None) -> dict[str, object]:
+def _all_of(statement: str, query: Query) -> str:
+    call = f"session.scalars({statement})"
+    return f"(await {call}).all()" if query.is_async else f"{call}.all()"
+
+
+def _evidence(
+    attribute: str, queries: list[Query], source: Query | None, line: Location | None
+) -> dict[str, object]:
     first = queries[0]
     field = attribute.partition(".")[2] if first.phase == "serialisation" else None
     return {
         "attribute": attribute,
         "count": len(queries),
         "parents": len({query.parent_key for query in queries}),
-        "parent_query": None
-        if source is None
-        else {"sql": source.sql, "location": source.location},
+        "parent_query": None if source is None else {"sql": source.sql, "location": line},
         "sql": first.sql,
         "phase": first.phase,
         "response_field": field if first.location is None else None,
@@ -228,7 +238,10 @@ def _where(record: RequestRecord, first: Query) -> str:
     return f"in the phase {first.phase}"
 
 
-def _expired_by(commit: Location | None) -> str:
+def _expired_by(commit: Location | None, generated: tuple[str, ...]) -> str:
+    if generated:
+        at = "" if commit is None else f" at {place(commit)}"
+        return f"the database made {' and '.join(generated)} when it wrote them{at}"
     if commit is None:
         return "they had expired"
     return f"the end of the transaction at {place(commit)} had expired them"

@@ -11,12 +11,14 @@ from fastapi_diagnostics.rules.sql._chains import (
     loop_mark,
     looping,
     of_one_message,
+    over_items,
     owner,
     paced,
     place,
     short,
     spent_ms,
 )
+from fastapi_diagnostics.rules.sql._conditions import keys_of
 
 MIN_DISTINCT = 3
 """Two turns may be a pair of named things, such as sender and receiver; three are a list."""
@@ -49,16 +51,22 @@ RULE = Rule(
         "    print(order.id, customers[order.customer_id].name)"
     ),
     limits=(
-        "Loops of while and async for are passed over: their next item may depend on the last.",
+        "Loops of while are passed over: their next item may depend on the last.",
+        "So are those of async for unless they go over the rows of a query that streams them.",
         "A for loop that tries values until one is free looks the same; it is marked as likely.",
         "Where only the last lookup found something, the loop is taken for a search.",
-        "Ranges, pages and locking reads are passed over.",
+        "Ranges, pages, patterns (LIKE) and locking reads are passed over.",
+        "Lookups that map() or another function written in C repeats are passed over.",
         "Lookups that gathered tasks hand to threads are told where three threads ran them.",
     ),
 )
 
 _KINDS = frozenset({"get", "query", "core"})
-_PLACE = re.compile(r"(?P<before><>|!=|[<>]=|[=<>(]|[^\s(=<>]+)\s*\?(?P<after>\s*=)?")
+_PLACE = re.compile(
+    r"(?P<before><>|!=|[<>]=|[=<>]|\bIN\s*\(|\b\w++|[^\s\w])\s*(?:\w++\s*\(\s*)*\?(?P<after>\s*\)?\s*=)?",
+    re.IGNORECASE,
+)
+"""A placeholder, the function around it, and what stands before that."""
 _COLUMN = re.compile(
     r'"?(?P<left>\w+)"?\s*(?:=|IN \()\s*\?|\?\s*=\s*(?:"?\w+"?\.)*"?(?P<right>\w+)"?',
     re.IGNORECASE,
@@ -70,6 +78,7 @@ _ELSEWHERE = re.compile(
     r"|\bsqlite_master\b",
     re.IGNORECASE,
 )
+_FIRST = re.compile(r"\bORDER BY\b.*\b(?:LIMIT|FETCH FIRST)\b", re.IGNORECASE)
 _RANGE = re.compile(r"[<>]=?\s*\?|\b(?:LIKE|ILIKE|BETWEEN|OFFSET)\b", re.IGNORECASE)
 _AGGREGATE = re.compile(
     r"^SELECT\s+(?P<name>count|sum|min|max|avg|total)\s*\("
@@ -82,7 +91,7 @@ _EXISTS = re.compile(r"^SELECT\s+(?:\?|EXISTS\b|NOT\s*\(?EXISTS\b|\(?EXISTS\b)",
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find lookups that ran once per item."""
     for queries in lookups(record):
-        yield _finding(record, queries, concurrent=not _in_for(queries[0]))
+        yield _finding(record, queries, concurrent=looping(queries[0]) is None)
 
 
 def lookups(record: RequestRecord) -> Iterator[list[Query]]:
@@ -93,21 +102,17 @@ def lookups(record: RequestRecord) -> Iterator[list[Query]]:
             groups[query.sql, query.engine, query.kind, chain(query)].append(query)
     for alike in groups.values():
         queries = of_one_message(alike)
-        if len({query.values_digest for query in queries}) < MIN_DISTINCT:
+        distinct = len({query.values_digest for query in queries})
+        if distinct < MIN_DISTINCT or not _asks(queries[0].sql):
             continue
-        in_loop = _in_for(queries[0]) and not _ends_with(queries, found=True)
+        in_loop = over_items(queries[0], record) and not ends_with(queries, found=True)
         tasks = len({query.task for query in queries})
         together = looping(queries[0]) is None and tasks >= MIN_DISTINCT
-        if (in_loop or together) and not paced(queries) and _by_key(queries):
+        if (in_loop or together) and not paced(queries) and by_key(queries):
             yield queries
 
 
-def _in_for(query: Query) -> bool:
-    frame = looping(query)
-    return frame is not None and frame.loop == "for"
-
-
-def _ends_with(queries: list[Query], *, found: bool) -> bool:
+def ends_with(queries: list[Query], *, found: bool) -> bool:
     """Tell whether the last answer differs from all others: the first row, or the first miss.
 
     So ends a loop that tries one value after the other.
@@ -129,30 +134,34 @@ def _is_lookup(query: Query) -> bool:
         and query.location is not None
         and not query.locking
         and not (query.batch or query.executemany)
-        and _WHERE.search(query.sql) is not None
-        and _ELSEWHERE.search(query.sql) is None
     )
 
 
-def _by_key(queries: list[Query]) -> bool:
+def _asks(sql: str) -> bool:
+    """Tell whether a text has a condition, and asks a table of the user's without locking it."""
+    return _WHERE.search(sql) is not None and _ELSEWHERE.search(sql) is None
+
+
+def by_key(queries: list[Query]) -> bool:
     """Tell whether what changes is compared for equality: a page or a range is no lookup."""
     sql = queries[0].sql
     before = ["=" if match["after"] else match["before"].upper() for match in _PLACE.finditer(sql)]
     rows = [query.values for query in queries]
-    if not before or any(len(row) != len(before) for row in rows):
+    hidden = len(set(rows)) == 1  # what changes is redacted, or was cut
+    if not before or hidden or any(len(row) != len(before) for row in rows):
         return _COLUMN.search(sql) is not None and _RANGE.search(sql) is None
     changing = {
         word
         for word, column in zip(before, zip(*rows, strict=True), strict=True)
         if len(set(column)) > 1
     }
-    return bool(changing) and changing <= {"=", "("}
+    return bool(changing) and all(word == "=" or word.endswith("(") for word in changing)
 
 
 def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -> Finding:
     first = queries[0]
     distinct = len({query.values_digest for query in queries})
-    proven = first.kind == "get" and not concurrent and not _ends_with(queries, found=False)
+    proven = first.kind == "get" and not concurrent and not ends_with(queries, found=False)
     where = owner(first)
     return RULE.finding(
         _message(record, queries, distinct, concurrent=concurrent),
@@ -161,7 +170,9 @@ def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -
         confidence="proven" if proven else "likely",
         severity="error" if proven else "warning",
         fix=Fix(
-            summary=_summary(queries, concurrent=concurrent), code=_code(first), location=where
+            summary=_summary(queries, concurrent=concurrent),
+            code=_code(queries),
+            location=where,
         ),
         evidence={
             "sql": first.sql,
@@ -221,25 +232,36 @@ def _summary(queries: list[Query], *, concurrent: bool) -> str:
         do = f"Ask for all of them at once with GROUP BY, {before}; a key without rows is left out"
     elif _EXISTS.match(sql):
         do = f"Ask once, {before}, which of them there are, and look them up in a set"
+    elif _FIRST.search(sql):
+        do = (
+            f"Fetch the first row of each with one IN query {before}: numbered by "
+            "row_number() over (partition_by=…, order_by=…), number one is kept"
+        )
     elif any((query.rows or 0) > 1 for query in queries):
         do = f"Fetch all the rows with one IN query {before}, and put them in a dict of lists"
     else:
         do = f"Fetch all the rows with one IN query {before}, and look them up in a dict"
-    return f"{do}. To be written by hand: `keys` stands for the values {whose}."
+    keys = keys_of(queries)
+    rest = " The other conditions stay as they are." if keys is None or keys.more else ""
+    return f"{do}. To be written by hand: `keys` stands for the values {whose}.{rest}"
 
 
-def _code(query: Query) -> str:
-    sql = query.sql
-    where = _WHERE.search(sql)
-    match = _COLUMN.search(sql, where.end() if where else 0)
-    column = (match["left"] or match["right"]) if match else "key"
-    name = query.attribute or _table(sql).rpartition(".")[2]
-    path = f"{name}.{column}" if query.attribute else f"{name}.c.{column}"
+def _code(queries: list[Query]) -> str:
+    """Write the query for all of them; `""` where the columns cannot be told."""
+    keys = keys_of(queries)
+    if keys is None:
+        return ""
+    sql = queries[0].sql
+    name = queries[0].attribute or _table(sql).rpartition(".")[2]
+    of = name if queries[0].attribute else f"{name}.c"
+    paths = ", ".join(f"{of}.{column}" for column in keys.changing)
+    one_of = f"{paths}.in_(keys)" if len(keys.changing) == 1 else f"tuple_({paths}).in_(keys)"
+    conditions = ", ".join([*(f"{of}.{column} == {column}" for column in keys.same), one_of])
     aggregate = _AGGREGATE.match(sql)
     if aggregate is not None:
-        of = path.removesuffix(column) + aggregate["column"] if aggregate["column"] else ""
-        call = f"func.{aggregate['name'].lower()}({of})"
-        return f"select({path}, {call}).where({path}.in_(keys)).group_by({path})"
+        argument = f"{of}.{aggregate['column']}" if aggregate["column"] else ""
+        call = f"func.{aggregate['name'].lower()}({argument})"
+        return f"select({paths}, {call}).where({conditions}).group_by({paths})"
     if _EXISTS.match(sql):
-        return f"select({path}).where({path}.in_(keys)).distinct()"
-    return f"select({name}).where({path}.in_(keys))"
+        return f"select({paths}).where({conditions}).distinct()"
+    return f"select({name}).where({conditions})"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
-from fastapi_diagnostics.record import Query, RequestRecord
+from fastapi_diagnostics.record import Location, Query, RequestRecord
 from fastapi_diagnostics.rules.sql import _loaders
 from fastapi_diagnostics.rules.sql._chains import (
     chain,
@@ -57,13 +57,12 @@ RULE = Rule(
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find relationships that were loaded parent by parent."""
     by_index = indexed(record)
-    groups = [
-        group for group in loads_of(record, by_index, "lazy") if group.together >= MIN_PARENTS
-    ]
+    every = [group for group in loads_of(record, by_index, "lazy") if group.parents >= MIN_PARENTS]
+    groups = [group for group in every if group.together >= MIN_PARENTS]
     inner = {id(group) for group in groups if any(_below(group, other) for other in groups)}
     for group in groups:
         if id(group) not in inner:
-            yield _finding(record, group, _all_below(group, groups), by_index)
+            yield _finding(record, group, _all_below(group, every), by_index)
 
 
 def _below(inner: Loads, outer: Loads) -> bool:
@@ -75,7 +74,11 @@ def _below(inner: Loads, outer: Loads) -> bool:
 
 
 def _all_below(outer: Loads, groups: Sequence[Loads]) -> list[Loads]:
-    """Give what hangs below a group, level by level."""
+    """Give what hangs below a group, level by level.
+
+    Also what each of its queries loaded for one parent only: once the group is loaded together,
+    they are together as well.
+    """
     found: list[Loads] = []
     level = [outer]
     while level:
@@ -95,13 +98,14 @@ def _finding(
 ) -> Finding:
     first = group.queries[0]
     source = group.source
+    line = _loaders.line_of(source, by_index)
     serialising = read_by_response(first)
     field = group.attribute.partition(".")[2] if serialising and not first.location else None
     evidence = {
         "attribute": group.attribute,
         "count": len(group.queries),
         "parents": group.parents,
-        "parent_query": {"sql": source.sql, "location": source.location},
+        "parent_query": {"sql": source.sql, "location": line},
         "sql": first.sql,
         "phase": first.phase,
         "response_field": field,
@@ -116,16 +120,18 @@ def _finding(
             "No line of your code was running; the query that loaded the parents stands for it."
         )
     return RULE.finding(
-        _message(record, group, nested),
+        _message(record, group, nested, line),
         title=f"{group.attribute} is loaded with one query per {group.entity} (N+1)",
-        location=(None if serialising else owner(first)) or source.location or record.endpoint,
+        location=(None if serialising else owner(first)) or line or record.endpoint,
         fix=_fix(record, group, nested, by_index),
         evidence=evidence,
         cause=f"{group.attribute}{loop_mark(first)}",
     )
 
 
-def _message(record: RequestRecord, group: Loads, nested: list[Loads]) -> str:
+def _message(
+    record: RequestRecord, group: Loads, nested: list[Loads], line: Location | None
+) -> str:
     first, source = group.queries[0], group.source
     count, entity = len(group.queries), group.entity
     truncated = "at least " if "queries" in record.truncated else ""
@@ -145,7 +151,8 @@ def _message(record: RequestRecord, group: Loads, nested: list[Loads]) -> str:
     else:
         text += f" at {place(owner(first))}"
     loaded = "them all" if group.together == group.parents else f"{group.together} of them"
-    return f"{text}; one query at {place(source.location)} had loaded {loaded}.{_also(nested)}"
+    by = "one query" if source.location else "one query below that"
+    return f"{text}; {by} at {place(line)} had loaded {loaded}.{_also(nested)}"
 
 
 def _also(nested: list[Loads]) -> str:
@@ -171,8 +178,8 @@ def _fix(
         # One option for all levels takes the place of those that lead down to it.
         steps = [step for step in steps if group.attribute not in step]
     option = ".".join([*steps, _tree(group, nested, root)])
-    if root.kind == "eager" and root.attribute:
-        summary = f"Load {group.attribute} along with {root.attribute}."
+    if group.source.kind == "eager" and group.source.attribute:
+        summary = f"Load {group.attribute} along with {group.source.attribute}."
     elif way:
         summary = f"Load {group.attribute} in the query that everything above it comes from."
     elif root.kind == "get":

@@ -10,6 +10,8 @@ from fastapi_diagnostics.rules.sql._sessions import at, name_of, plural
 ERROR_MS = 100
 """As LOOP101: from here on people notice."""
 _PHASES = frozenset({"startup", "outside"})
+_KINDS = frozenset({"db", "rows"})
+"""Waiting for the driver, and building objects from what it gave."""
 
 RULE = Rule(
     code="SQL305",
@@ -59,7 +61,7 @@ def check(record: RequestRecord) -> Iterator[Finding]:
 
 def _finding(record: RequestRecord, queries: list[Query]) -> Finding:
     lines = list(dict.fromkeys(query.location for query in queries if query.location is not None))
-    blocks = [block for block in record.blocks if block.kind == "db" and block.location in lines]
+    blocks = [block for block in record.blocks if block.kind in _KINDS and block.location in lines]
     longest = max(blocks, key=lambda block: block.duration_ms, default=None)
     where = longest.location if longest is not None else next(iter(lines), None)
     victims = sum(len(block.victims) for block in blocks)
@@ -79,7 +81,7 @@ def _finding(record: RequestRecord, queries: list[Query]) -> Finding:
         _message(record, queries, where, blocks, victims),
         location=where or record.endpoint,
         severity="error" if held else "warning",
-        fix=_fix(record, where),
+        fix=_fix(record, where, queries[0].phase),
         evidence=evidence,
         cause="sync driver",
         subject=_subject(where),
@@ -114,12 +116,13 @@ def _message(
     return f"{text}."
 
 
-def _fix(record: RequestRecord, where: Location | None) -> Fix:
+def _fix(record: RequestRecord, where: Location | None, phase: str) -> Fix:
     endpoint = record.endpoint
     summary = "use an AsyncSession with an asynchronous driver"
     if endpoint is None or where is None or endpoint.function != where.function:
+        what = "the dependency" if phase == "dependencies" else "the endpoint"
         return Fix(
-            summary=f"Make the endpoint a plain `def`, so that FastAPI runs it in a thread, or "
+            summary=f"Make {what} a plain `def`, so that FastAPI runs it in a thread, or "
             f"{summary}; a call from code that has to stay asynchronous goes through a thread.",
             code="await run_in_threadpool(...)",
             location=where or endpoint,

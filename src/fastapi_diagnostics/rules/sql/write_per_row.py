@@ -8,10 +8,11 @@ from typing import Literal
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Query, RequestRecord
 from fastapi_diagnostics.rules.sql._chains import (
+    Chain,
     chain,
     loop_mark,
-    looping,
     of_one_message,
+    over_items,
     owner,
     paced,
     place,
@@ -48,8 +49,10 @@ RULE = Rule(
     instead="session.add_all([Tag(name=name) for name in names])\nsession.commit()",
     limits=(
         "A commit or savepoint per item, so that a failure leaves the others, looks the same.",
-        "It is passed over where most rounds wait for more than 100 ms for something else.",
-        "Loops of while and async for are passed over: their next item may depend on the last.",
+        "One row that is changed again and again, as to show progress, is passed over.",
+        "So are loops where most rounds wait for more than 100 ms for something else.",
+        "So are transactions that lock the row they write: a worker takes one job after another.",
+        "So are loops of while, and of async for unless they go over rows of a streaming query.",
         "Where a key that the database makes is needed at once, let relationships carry it.",
     ),
 )
@@ -59,6 +62,7 @@ _TABLE = re.compile(
     r'^(?:INSERT (?:OR \w+ )?INTO|UPDATE|DELETE FROM|MERGE INTO)\s+((?:"?\w+"?\.)?"?\w+"?)',
     re.IGNORECASE,
 )
+_UPSERT = re.compile(r"\bON (?:CONFLICT|DUPLICATE KEY)\b", re.IGNORECASE)
 _KEY = re.compile(r'\bWHERE\b.*?"?(\w+)"?\s*=\s*\?', re.IGNORECASE)
 
 Way = Literal["flush", "statement"]
@@ -77,19 +81,51 @@ def check(record: RequestRecord) -> Iterator[Finding]:
 
 def _flushes(record: RequestRecord) -> Iterator[list[Query]]:
     """Group the statements of flushes by their loop; keep those that wrote little each time."""
-    found: dict[tuple[object, ...], list[Query]] = defaultdict(list)
+    found: dict[tuple[int, Chain], list[Query]] = defaultdict(list)
     for query in record.queries:
         if query.flush is not None and query.verb in _WRITES and query.error is None:
             found[query.engine, chain(query)].append(query)
-    for flushed in found.values():
+    # What a read flushed before it ran (autoflush) is told with the read, if it is to blame.
+    reading = {(query.engine, chain(query)) for query in record.queries if _reads(query)}
+    for way, flushed in found.items():
+        if way in reading:
+            continue
         queries = of_one_message(flushed)
-        if not _in_for(queries[0]) or paced(queries):
+        if not over_items(queries[0], record) or paced(queries) or one_row(queries):
+            continue
+        if claimed(queries, record):
             continue
         turns: dict[int | None, list[Query]] = defaultdict(list)
         for query in queries:
             turns[query.flush].append(query)
         if len(turns) >= MIN_WRITES and all(_few(turn) for turn in turns.values()):
             yield queries
+
+
+def one_row(queries: list[Query]) -> bool:
+    """Tell whether it is one row that is changed again and again, as to show progress."""
+    found = {_row_of(query) for query in queries if query.values}
+    return len(found) == 1 and None not in found
+
+
+def _row_of(query: Query) -> tuple[str, ...] | None:
+    """Give the values of an UPDATE's condition."""
+    where = query.sql.rfind(" WHERE ")
+    keys = query.sql.count("?", where) if where > 0 else 0
+    if query.verb != "UPDATE" or not keys or len(query.values) != query.sql.count("?"):
+        return None
+    return (query.sql[where:], *query.values[-keys:])
+
+
+def claimed(queries: list[Query], record: RequestRecord) -> bool:
+    """Tell whether each turn is a transaction of its own that locks what it writes: a worker."""
+    own = {query.transaction for query in queries}
+    locked = {query.transaction for query in record.queries if query.locking}
+    return len(own) > 1 and own <= locked
+
+
+def _reads(query: Query) -> bool:
+    return query.flush is None and query.kind in {"query", "core"} and query.verb == "SELECT"
 
 
 def _few(turn: list[Query]) -> bool:
@@ -104,7 +140,11 @@ def _statements(record: RequestRecord) -> Iterator[list[Query]]:
     for alike in found.values():
         queries = of_one_message(alike)
         distinct = len({query.values_digest for query in queries})
-        if distinct >= MIN_WRITES and _in_for(queries[0]) and not paced(queries):
+        if (
+            distinct >= MIN_WRITES
+            and over_items(queries[0], record)
+            and not (paced(queries) or one_row(queries))
+        ):
             yield queries
 
 
@@ -119,11 +159,6 @@ def _is_single(query: Query) -> bool:
         and " SELECT " not in query.sql
         and (query.verb == "INSERT" or _KEY.search(query.sql) is not None)
     )
-
-
-def _in_for(query: Query) -> bool:
-    frame = looping(query)
-    return frame is not None and frame.loop == "for"
 
 
 def _finding(record: RequestRecord, queries: list[Query], way: Way) -> Finding:
@@ -180,12 +215,13 @@ def _table(sql: str) -> str:
 
 def _fix(query: Query, way: Way, *, commits: int) -> Fix:
     where = owner(query)
+    wait = "await " if query.is_async else ""
     if way == "flush":
         end = "commit" if commits > 1 else "flush"
         return Fix(
             summary=f"Call {end}() once, after the loop: the unit of work then writes all rows "
             "together. Rows that refer to one another get their keys through relationships.",
-            code=f"session.{end}()  # after the loop",
+            code=f"{wait}session.{end}()  # after the loop",
             location=where,
         )
     name = query.attribute or _table(query.sql).rpartition(".")[2]
@@ -196,8 +232,10 @@ def _fix(query: Query, way: Way, *, commits: int) -> Fix:
         "INSERT": f"session.execute(insert({name}), rows)  # rows: a list of dicts",
         "DELETE": f"session.execute(delete({name}).where({path}.in_(keys)))",
     }.get(query.verb, f"session.execute(update({name}), rows)  # dicts with {column} and the rest")
+    if query.verb == "INSERT" and _UPSERT.search(query.sql):
+        code = "session.execute(upsert, rows)  # the same one without values(); rows: dicts"
     return Fix(
         summary="Collect the values in the loop, and write them with one statement after it.",
-        code=code,
+        code=f"{wait}{code}",
         location=where,
     )

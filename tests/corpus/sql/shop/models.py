@@ -1,7 +1,9 @@
 # ruff: noqa: RUF012 - as mappings are written
 """Tables of a bookshop."""
 
-from sqlalchemy import ForeignKey
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, func
 from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -200,6 +202,16 @@ class Rate(Base):
 
     currency: Mapped[str] = mapped_column(primary_key=True)
     per_euro: Mapped[float]
+
+
+class Job(Base):
+    """The database keeps the time of its last change."""
+
+    __tablename__ = "job"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.now())
 
 
 class LogEntry(Base):

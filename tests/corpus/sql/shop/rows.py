@@ -87,6 +87,7 @@ def _rows() -> Iterator[Any]:
         yield m.Buyer(id=n, name=f"buyer {n}", budget=100 * n)
         yield m.User(id=n, name=f"user {n}", email=f"u{n}@example.org")
     for n in range(1, 5):
+        yield m.Job(id=n, state="waiting")
         yield m.Shelf(id=n, name=f"shelf {n}")
         yield m.Place(id=n, shelf_id=n)
         yield m.Magazine(id=n, name=f"magazine {n}", issues=[m.Issue(), m.Issue()])

@@ -1,5 +1,7 @@
 """Loops over statements that are no lookups row by row: pages, chunks, searches, locks."""
 
+from collections.abc import AsyncIterator
+
 from fastapi import APIRouter
 from sqlalchemy import func, select, text
 
@@ -119,15 +121,40 @@ def first_that_answers(session: Db) -> float | None:
     return None
 
 
-# situation: looked-up-in-async-for (undecided: while and async for are passed over)
-@router.get("/looked-up-in-async-for")
-async def looked_up_in_async_for(session: AsyncDb) -> int:
+# situation: looked-up-per-streamed-row
+@router.get("/looked-up-per-streamed-row")
+async def looked_up_per_streamed_row(session: AsyncDb) -> int:
     stars = 0
     async with new_async_session() as other:
         async for book in await session.stream_scalars(select(Book).order_by(Book.id)):
             query = select(func.count()).select_from(Review).where(Review.book_id == book.id)
             stars += await other.scalar(query)  # expect: SQL103
     return stars
+
+
+# situation: streamed-with-its-count (clean, like SQL103, mends looked-up-per-streamed-row)
+@router.get("/streamed-with-its-count")
+async def streamed_with_its_count(session: AsyncDb) -> int:
+    stars = 0
+    query = select(Book.id, func.count(Review.id)).join(Book.reviews).group_by(Book.id)
+    async for _, count in await session.stream(query):
+        stars += count
+    return stars
+
+
+# situation: looked-up-per-message (undecided: unless they go over the rows of a query)
+async def messages() -> AsyncIterator[int]:
+    for number in (3, 5, 7):
+        yield number
+
+
+@router.get("/looked-up-per-message")
+async def looked_up_per_message(session: AsyncDb) -> list[str]:
+    titles = []
+    async for number in messages():
+        query = select(Book.title).where(Book.id == number)
+        titles.append(await session.scalar(query))  # expect: SQL103
+    return titles
 
 
 # situation: free-slug (undecided: tries values until one is free looks the same)
