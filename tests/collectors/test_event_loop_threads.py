@@ -30,7 +30,7 @@ both_loops = pytest.mark.parametrize("make_loop", [ASYNCIO, UVLOOP], ids=["async
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads other threads' clocks")
 
 PATTERN = re.compile(r"(a+)+$")
-ATTEMPTS = 10
+ATTEMPTS = 30
 """A machine that gives this process no processor makes us silent, rightly; then once more."""
 
 

@@ -101,6 +101,16 @@ def test_several_blocks_of_one_line_are_one_finding() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "calls", "causes"),
+    [("cpu", ("sum", "range"), 1), ("sleep", ("a.sleep", "b.sleep"), 2)],
+)
+def test_chance_decides_which_call_of_a_computing_line_is_seen(kind, calls, causes) -> None:
+    found = [only(a_block(kind=kind, call=call)) for call in calls]
+
+    assert len({finding.cause for finding in found}) == causes
+
+
 def test_blocks_at_two_lines_are_two_findings() -> None:
     assert len(findings(a_block(), a_block(location=CALLER))) == 2
 

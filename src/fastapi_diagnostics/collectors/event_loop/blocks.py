@@ -11,6 +11,8 @@ from fastapi_diagnostics.collectors.event_loop.arrivals import Knocking, knockin
 from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
 from fastapi_diagnostics.collectors.event_loop.late import LATE
 from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
+from fastapi_diagnostics.collectors.event_loop.pulse import HEART
+from fastapi_diagnostics.collectors.event_loop.sampling import name_calls
 from fastapi_diagnostics.collectors.event_loop.state import (
     PASSES,
     SETTINGS,
@@ -38,7 +40,6 @@ MAX_BLOCKS: Final = 100
 MAX_SHORT: Final = 500
 """So many callbacks below the threshold are looked at in one request, about 0.1 ms each."""
 MAX_SHORT_LINES: Final = 20
-LOOK_PATIENCE_S: Final = 0.02
 _NEAR_S: Final = 0.002
 """Clocks are read a moment after what wakes the watchdog has begun."""
 _ALWAYS: Final = float("inf")
@@ -59,7 +60,7 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
     """
     HOLDS.look(_last_look(state, step), frozenset({state.ident}))
     waiting = _waiting(state, recorder, step)
-    await_look(state)
+    finish_look(state)
     after = state.read()
     block = _judged(state, recorder, Opening(begin, end, state.watch_of(step), after))
     state.readings.append(after)
@@ -68,10 +69,15 @@ def note_block(state: LoopState, recorder: Recorder, step: Step, begin: float, e
     reckon(state, block, waiting)
 
 
-def await_look(state: LoopState) -> None:
-    """Let a look in progress name its call; it has the GIL at once when we wait."""
-    if state.sampling.acquire(timeout=LOOK_PATIENCE_S):
-        state.sampling.release()
+def finish_look(state: LoopState) -> None:
+    """Name the calls of a look that the watchdog has not come to the end of.
+
+    Once the callback has ended its frames tell nothing more, and nobody waits on the loop for
+    another thread.
+    """
+    looking = state.looking
+    if looking is not None:
+        name_calls(*looking)
 
 
 def reckon(state: LoopState, block: Block, waiting: Knocking | None) -> None:
@@ -106,6 +112,11 @@ def verdict_on(state: LoopState, seen: Opening, threshold_s: float) -> Verdict |
     begin, end = seen.begin, seen.end
     samples = tuple(seen.watch.samples) if seen.watch else ()
     samples = tuple(sample for sample in samples if begin <= sample.at <= end)
+    looking = state.looking
+    if looking is not None and samples and samples[-1] is looking[0].sample:
+        # Where a call kept the GIL until now, this look alone shows it; its system call is unknown.
+        last = samples[-1]._replace(pulse=HEART.read(), slices=state.scheduled()[1])
+        samples = (*samples[:-1], last)
     calls = seen.watch.calls if seen.watch else {}
     if any(sample.in_greenlet for sample in samples):
         state.follow_greenlets()

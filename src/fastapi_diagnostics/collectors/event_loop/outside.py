@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop.arrivals import knocking
 from fastapi_diagnostics.collectors.event_loop.blocks import (
-    await_look,
     block_of,
+    finish_look,
     reckon,
     verdict_on,
 )
@@ -52,7 +52,7 @@ def _culprit(callback: Any) -> Recorder | None:
 
 def _note(state: LoopState, culprit: Recorder, step: Step, end: float) -> None:
     waiting = knocking()
-    await_look(state)
+    finish_look(state)
     seen = Opening(step[0], end, state.watch_of(step), state.read())
     verdict = verdict_on(state, seen, SETTINGS.threshold_s)
     state.readings.append(seen.after)

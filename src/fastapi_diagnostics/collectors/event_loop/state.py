@@ -15,7 +15,7 @@ from fastapi_diagnostics.collectors.event_loop.calls import Call
 from fastapi_diagnostics.collectors.event_loop.greenlets import Switches, follow
 from fastapi_diagnostics.collectors.event_loop.load import Load, Mark
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART, Pulse
-from fastapi_diagnostics.collectors.event_loop.sampling import Sample
+from fastapi_diagnostics.collectors.event_loop.sampling import Look, Sample
 from fastapi_diagnostics.record import LoopBlock, Victim
 
 Step: TypeAlias = tuple[float, float]
@@ -182,7 +182,7 @@ class LoopState:
         touched: Whether a request ran since the watchdog last looked.
         watches: What was seen of the latest step that was looked at, and of the one before:
             the watchdog may come to a new step before the old one has been judged.
-        sampling: Held while a sample is taken and its calls are named.
+        looking: The look in progress, and where its calls are named, until its sample is complete.
         opening: The stretch in which the loop was first seen: that callback was not timed.
         arrivals: The latest block, and the connections that waited when it ended.
         before_response: What waited just before a response was sent, and in which step.
@@ -203,7 +203,7 @@ class LoopState:
         self.step: Step | None = None
         self.touched = True
         self.watches: tuple[Watch, ...] = ()
-        self.sampling = threading.Lock()
+        self.looking: tuple[Look, dict[Any, Call]] | None = None
         self.opening: Opening | None = None
         self.blocked_until = _NEVER
         self.blocks: deque[Block] = deque(maxlen=8)

@@ -218,16 +218,19 @@ class Watchdog:
 
     def _sample(self, state: LoopState, now: float) -> None:
         step, samples, calls = state.watches[0]
-        with state.sampling:
-            look = look_at(state.ident, time.perf_counter(), state.switches)
-            if look is None or state.step is not step:
-                state.next_sample = now + SETTINGS.threshold_s
-                return
+        look = look_at(state.ident, time.perf_counter(), state.switches)
+        if look is None or state.step is not step:
+            state.next_sample = now + SETTINGS.threshold_s
+            return
+        state.looking = look, calls
+        try:
             samples.append(look.sample)
             name_calls(look, calls)
             samples[-1] = look.sample._replace(
                 system_call=state.system_call(), pulse=HEART.read(), slices=state.scheduled()[1]
             )
+        finally:
+            state.looking = None
         read_texts(look, calls)
         if now - step[0] >= RUNNING_S and state.told is not step:
             tell_running(state, state.watches[0])

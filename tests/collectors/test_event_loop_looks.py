@@ -1,0 +1,61 @@
+"""A look of the watchdog that has not come to its end when the callback it looks at has."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors.event_loop.blocks import finish_look, verdict_on
+from fastapi_diagnostics.collectors.event_loop.pulse import HEART
+from fastapi_diagnostics.collectors.event_loop.sampling import Look, look_from
+from fastapi_diagnostics.collectors.event_loop.state import LoopState, Opening, Watch
+
+
+@pytest.fixture(autouse=True)
+def _this_folder_is_the_users() -> Iterator[None]:
+    USER_CODE.add_root(Path(__file__).parent)
+    yield
+    USER_CODE.reset()
+
+
+@pytest.fixture
+def state() -> Iterator[LoopState]:
+    loop = asyncio.new_event_loop()
+    state = LoopState(loop)
+    yield state
+    state.close()
+    loop.close()
+
+
+def a_look() -> Look:
+    return look_from(sys._getframe(0), at=time.perf_counter())
+
+
+def test_the_loop_names_the_call_itself_and_waits_for_nobody(state: LoopState) -> None:
+    look, calls = a_look(), {}
+    state.looking = look, calls
+
+    finish_look(state)
+
+    assert set(calls) == set(look.frames)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the clocks of threads in /proc")
+def test_an_unfinished_look_shows_the_line_that_kept_the_gil_until_then(state: LoopState) -> None:
+    HEART.begin()  # of this thread, in the watchdog's place
+    pulse, begin = HEART.read(), time.perf_counter() - 0.4
+    asked_often = pulse._replace(slices=pulse.slices - 100)  # 250 times a second since then
+    earlier = look_from(sys._getframe(0), at=begin).sample._replace(pulse=asked_often)
+    look = a_look()
+    watch = Watch((begin, begin), [earlier, look.sample], {})
+    state.looking = look, {}
+
+    verdict = verdict_on(state, Opening(begin, time.perf_counter(), watch, state.read()), 0.05)
+
+    HEART.end()
+    assert verdict is not None
+    assert verdict.stack == look.sample.user
