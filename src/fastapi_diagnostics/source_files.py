@@ -1,11 +1,13 @@
 """Opens the user's Python files, and tells whether they are still what was imported."""
 
 import importlib.util
+import math
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +18,8 @@ _STARTED_NS: Final = time.time_ns()
 """Files last changed before this moment are as they were imported."""
 _MAX_FILE_BYTES: Final = 2 * 1024 * 1024
 _MAX_REMEMBERED: Final = 64
+_LOOK_AGAIN_S: Final = 1.0
+"""So often it is asked whether a file has been edited: a finding asks for a dozen lines of one."""
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -24,29 +28,44 @@ class SourceFile(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+class _Known(NamedTuple):
+    """What was read of a file, and the reading of the clock when it was last looked at."""
+
+    source: SourceFile
+    at: float
+
+
 _lock = Lock()
-_remembered: OrderedDict[str, SourceFile] = OrderedDict()
+_known: OrderedDict[tuple[tuple[str, ...], tuple[str, ...], str], _Known] = OrderedDict()
 
 
-def imported(file: str) -> SourceFile | None:
+def imported(file: str, clock: Callable[[], float] = time.monotonic) -> SourceFile | None:
     """Give a file as it was imported; what was read in time is remembered beyond later edits."""
-    path = user_file(file)
-    if path is None:
+    place, now = (USER_CODE.roots, USER_CODE.packages, file), clock()
+    known = _known.get(place)
+    if known is not None and now - known.at < _LOOK_AGAIN_S:
+        return known.source
+    source = _as_imported(file) or (known.source if known is not None else None)
+    if source is None:
         return None
-    if not changed(path):
-        source = on_disk(path)
-        if source is not None:
-            _remember(file, source)
-            return source
-    return _remembered.get(file)
-
-
-def _remember(file: str, source: SourceFile) -> None:
     with _lock:
-        _remembered[file] = source
-        _remembered.move_to_end(file)
-        if len(_remembered) > _MAX_REMEMBERED:
-            _remembered.popitem(last=False)
+        _known[place] = _Known(source, now)
+        _known.move_to_end(place)
+        if len(_known) > _MAX_REMEMBERED:
+            _known.popitem(last=False)
+    return source
+
+
+def look_again() -> None:
+    """Ask of every file anew whether it has been edited; for tests."""
+    with _lock:
+        for place, known in _known.items():
+            _known[place] = known._replace(at=-math.inf)
+
+
+def _as_imported(file: str) -> SourceFile | None:
+    path = user_file(file)
+    return None if path is None or changed(path) else on_disk(path)
 
 
 def user_file(file: str) -> Path | None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fastapi_diagnostics import source
+from fastapi_diagnostics import source, source_files
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.finding import Fix
 from tests.builders import a_finding, a_location
@@ -90,6 +90,7 @@ def test_equal_lines_of_a_function_are_told_apart():
 def test_a_fingerprint_outlives_edits_above(project):
     before = found(5)
     write(project / "shop.py", "\n\n\n" + CODE, age_s=1800)
+    source_files.look_again()
 
     after = found(8)
 
@@ -184,11 +185,22 @@ def test_a_file_changed_since_it_was_imported_shows_nothing_and_says_why(project
 def test_the_line_of_the_running_code_is_remembered_beyond_an_edit(project):
     before = found(5)
     write(project / "shop.py", "# all new\n" * 30, age_s=-60)
+    source_files.look_again()
 
     after = found(5)
 
     assert after.location.code == "first = load(author)"
     assert after.fingerprint == before.fingerprint
+
+
+def test_a_file_is_looked_at_once_a_second(project):
+    lines = source_files.imported("shop.py", clock=lambda: 0.0).lines
+    write(project / "shop.py", "# another program\n", age_s=1800)
+
+    soon, later = (source_files.imported("shop.py", clock=lambda at=at: at) for at in (0.9, 1.1))
+
+    assert soon.lines == lines
+    assert later.lines[0] == "# another program"
 
 
 def test_a_module_imported_late_is_as_it_was_imported(project, monkeypatch):
