@@ -91,9 +91,8 @@ class Worker:
         self._done = 0
         self._dropped: Counter[str] = Counter()
         self._cpu_s = 0.0
-        self._starting = threading.Lock()
         self._wake = threading.Semaphore(0)
-        self._asleep = True
+        self._asleep = deque([True])  # as long as it sleeps
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -148,15 +147,15 @@ class Worker:
         )
 
     def _rouse(self) -> None:
-        with self._starting:
-            if not self._asleep:
-                return
-            self._asleep = False
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="fastapi-diagnostics", daemon=True
-                )
-                self._thread.start()
+        try:
+            self._asleep.pop()  # one of those who try it gets it, and none has to wait
+        except IndexError:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="fastapi-diagnostics", daemon=True
+            )
+            self._thread.start()
         self._wake.release()
 
     def _run(self) -> None:
@@ -165,7 +164,7 @@ class Worker:
             while self._jobs:
                 self._hurry.wait(GATHER_S)
                 self._take_batches(len(self._jobs))
-            self._asleep = True
+            self._asleep.append(True)
             if self._jobs:  # one came between the look and the flag
                 self._rouse()
 
