@@ -3,6 +3,8 @@
 import sys
 from types import CodeType
 
+import pytest
+
 from fastapi_diagnostics.collectors.event_loop.calls import Call
 from fastapi_diagnostics.collectors.event_loop.pulse import Pulse
 from fastapi_diagnostics.collectors.event_loop.sampling import Sample
@@ -58,9 +60,29 @@ def test_computing_is_told_by_the_clock_of_the_thread() -> None:
     assert verdict(SEEN, own=0.19).kind == "cpu"
 
 
+def test_a_call_that_mostly_computes_and_then_waits_is_named_by_what_it_waits_for() -> None:
+    building = [sample._replace(inner=("/site-packages/yaml/x.py",)) for sample in SEEN[:10]]
+    asking = [sample._replace(inner=("/site-packages/httpx/_client.py",)) for sample in ASLEEP[10:]]
+
+    assert verdict([*building, *asking], own=0.03).kind == "http"
+    assert verdict([*building, *asking], own=0.12).kind == "yaml"
+
+
 def test_a_thread_that_was_ready_and_had_no_processor_did_nothing_wrong() -> None:
     assert verdict(SEEN, own=0.01, starved=0.17) is None
     assert verdict(SEEN, call=SLEEP, starved=0.17) is None
+
+
+@pytest.mark.parametrize(("computed_s", "found"), [(0.055, False), (0.12, True)])
+def test_what_computed_before_a_short_step_is_not_charged_to_it_on_a_busy_machine(
+    computed_s, found
+) -> None:
+    before = Reading(9.97, 0.0, 0.0, 0.0)  # 30 ms before it began: the step before it ran
+    after = Reading(10.435, computed_s, computed_s, 0.3)
+
+    seen = judge(10.0, 10.435, SEEN, {}, before, after, 0.05)
+
+    assert (seen is not None) is found
 
 
 def test_a_true_block_on_a_busy_machine_is_still_one() -> None:

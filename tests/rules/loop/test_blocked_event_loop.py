@@ -51,7 +51,7 @@ def test_the_sentence_says_who_how_long_where_and_who_waited() -> None:
         "GET /report held the event loop for 412 ms at `time.sleep(...)`; 3 other requests waited."
     )
     assert finding.location == HERE
-    assert finding.cause == "sleep time.sleep"
+    assert finding.cause == "time.sleep"
     assert finding.confidence == "proven"
 
 

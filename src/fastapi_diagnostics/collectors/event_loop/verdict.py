@@ -111,9 +111,11 @@ def judge(
     """Name the block; `None` if the machine, a debugger or nobody in particular did it."""
     shares = shares_of(before, after, begin)._replace(asking=_asking(samples))
     lost_s = _stopped(begin, samples, before, after) if shares.process < COMPUTED_SHARE else 0.0
+    computed_s = _computed_s(begin, before, shares)
     if shares.starved > STARVED_SHARE:
         lost_s += (end - begin) * shares.starved
-    computed_s = _computed_s(begin, before, shares)
+        # The clocks were read long before it began, and what came before may have computed, too.
+        shares = shares._replace(own_s=computed_s)
     is_machine = lost_s > 0 and max(end - begin - lost_s, computed_s) < threshold_s
     if is_machine or any(sample.debugger for sample in samples):
         return None
@@ -242,6 +244,11 @@ def _waiting(
     """Name what a thread without CPU did; `None` if it was ready to run and had no processor."""
     if kind == "rows":
         return "db"  # a synchronous driver that is not in our tables
+    # A first call over https computes nearly as long as it waits: that makes it no bare socket.
+    named = [(recognised(sample, calls), weight) for sample, weight in mine]
+    waits = [(name, weight) for name, weight in named if name not in {"", *COMPUTING}]
+    if waits:
+        return _vote(waits)
     return _vote([(waiting_kind(sample, calls), weight) for sample, weight in mine]) or (
         "unknown" if any(_is_in_system(sample) for sample, _ in mine) else None
     )

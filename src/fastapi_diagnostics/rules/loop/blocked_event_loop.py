@@ -131,8 +131,11 @@ def _finding(place: Location, blocks: list[LoopBlock], record: RequestRecord) ->
 
 
 def _cause(block: LoopBlock) -> str:
-    """Tell defects of one line apart; in computing, chance decides which call is seen."""
-    return block.kind if block.kind == "cpu" else f"{block.kind} {block.call}".strip()
+    """Tell defects of one line apart: by the call, and in computing chance decides which is seen.
+
+    The kind is an estimate, which may come out differently for the same call.
+    """
+    return block.kind if block.kind == "cpu" or not block.call else block.call
 
 
 def _severity(blocks: Iterable[LoopBlock], victims: list[dict[str, Any]]) -> Severity:
