@@ -349,6 +349,29 @@ def test_canaries_under_secret_names_never_survive():
         assert canary not in redact_text(str(payload), 10_000), payload
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OrderItemCreateInDbBaseOutV2Response", "canUserEditOrDeleteItemsOfOtherUsers",
+        "isItOkToSendAnSmsOrMailToTheUser", "iAmAFieldWithManyShortWordsInItAsYouSee",
+        "getAllOfTheItemsForAUserByIdOrByName",
+    ],
+)  # fmt: skip
+def test_long_names_of_short_words_are_no_keys(name):
+    assert redact_text(f"{name} is missing") == f"{name} is missing"
+
+
+def test_random_texts_of_letters_and_digits_are_keys():
+    chance = random.Random(5)  # noqa: S311 - reproducible, not secret
+    letters = string.ascii_letters + string.digits
+
+    missed = sum(
+        redact_text("".join(chance.choices(letters, k=43))) != "<redacted>" for _ in range(1000)
+    )
+
+    assert missed <= 10
+
+
 def test_query_strings_keep_their_names():
     raw = b"page=2&q=%E4%BD%A0+a%26b&token=hunter2&user%5Bpin%5D=1234&flag&bad=%zz%ff"
 
@@ -359,6 +382,20 @@ def test_query_strings_keep_their_names():
     assert redact_query_string(raw.decode("latin-1")) == shown
     assert "eyJ" not in redact_query_string(f"x={JWT}&{JWT}=1")
     assert redact_query_string("") == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["key", "code", "sig", "signature", "X-Amz-Signature", "X-Goog-Signature", "hmac"]
+)
+def test_keys_codes_and_signatures_in_urls_are_secrets_where_they_look_like_it(name):
+    assert redact_query_string(f"{name}=Kn8b51af6b7bzQ&x=1") == f"{name}=<redacted>&x=1"
+    assert redact_query_string(f"{name}=author") == f"{name}=author"
+    assert redact_query_string(f"{name}=42") == f"{name}=42"
+
+
+@pytest.mark.parametrize("name", ["monkey", "postcode", "zipcodes", "design", "keys_of"])
+def test_names_that_only_end_like_a_key_are_none(name):
+    assert redact_query_string(f"{name}=Kn8b51af6b7bzQ") == f"{name}=Kn8b51af6b7bzQ"
 
 
 def test_query_strings_are_bounded():

@@ -57,6 +57,17 @@ def test_the_switch_turns_everything_off() -> None:
         ({"max_requests": -1}, ["setting max_requests", "-1", "whole number"]),
         ({"project_root": "/no/such/folder"}, ["setting project_root", "existing folder"]),
         ({"headers": "perhaps"}, ["setting headers", "'perhaps'", "true or false"]),
+        ({"path": "/a/../b"}, ["setting path", "'/a/../b'", "letters"]),
+        ({"path": "/a\nb"}, ["setting path", "letters"]),
+        ({"path": "/é"}, ["setting path", "letters"]),
+        ({"store_url": "sqlite:///"}, ["setting store_url", "sqlite:///<file>"]),
+        ({"store_url": "sqlite:///x.db?mode=ro"}, ["setting store_url", "sqlite:///<file>"]),
+        ({"max_requests": 2.7}, ["setting max_requests", "2.7", "whole number"]),
+        ({"ignore": {"SQL105": True}}, ["setting ignore", "duplicate-query"]),
+        ({"editor": "vim"}, ["setting editor", "'vim'", "vscode", "{file}"]),
+        ({"editor": "javascript:{file}"}, ["setting editor"]),
+        ({"allowed_hosts": ["*"]}, ["setting allowed_hosts", "wildcard"]),
+        ({"allowed_hosts": "http://dev.local"}, ["setting allowed_hosts", "scheme"]),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_with_its_name_value_and_what_is_allowed(
@@ -73,13 +84,40 @@ def test_a_wrong_variable_is_named_as_the_user_wrote_it() -> None:
         read_settings({}, {"FASTAPI_DIAGNOSTICS_PTH": "/x"})
 
 
-def test_errors_do_not_repeat_a_password_or_a_token() -> None:
-    with pytest.raises(ConfigurationError) as url:
-        read_settings({"store_url": "postgresql://me:sesame@host/db"}, {})
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("path", "/a/b.c/~d-e"),
+        ("editor", "VSCode"),
+        ("editor", "vim://open?file={file}"),
+        ("store_url", "sqlite:///:memory:"),
+    ],
+)
+def test_what_is_allowed_is_taken_as_it_is(name, value) -> None:
+    assert getattr(read_settings({name: value}, {}), name) == value
+
+
+def test_hosts_may_have_a_port_or_be_an_address() -> None:
+    settings = read_settings({"allowed_hosts": "dev.local:8000, 192.168.0.2, [fe80::1]"}, {})
+
+    assert settings.allowed_hosts == ("dev.local:8000", "192.168.0.2", "[fe80::1]")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:sesame@host/db",
+        "me:sesame@nonsense",
+        "sqlite:///x.db?mode=ro&key=sesame",
+    ],
+)
+def test_errors_do_not_repeat_a_password_or_a_token(url) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        read_settings({"store_url": url}, {})
     with pytest.raises(ConfigurationError) as token:
         read_settings({"token": "sesame"}, {})
 
-    assert "sesame" not in str(url.value)
+    assert "sesame" not in str(raised.value)
     assert "sesame" not in str(token.value)
 
 

@@ -7,12 +7,16 @@ The documentation's table and the errors are made from the declarations below.
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
+
+from fastapi_diagnostics.editors import EDITORS, editor_template
+from fastapi_diagnostics.store.urls import without_secrets
 
 ENV_SWITCH = "FASTAPI_DIAGNOSTICS"
 ENV_PREFIX = "FASTAPI_DIAGNOSTICS_"
@@ -21,6 +25,12 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _PRODUCTION = frozenset({"production", "prod", "live"})
 _ENVIRONMENT_NAMES = ("ENV", "APP_ENV", "ENVIRONMENT", "FASTAPI_ENV")
+
+# What clients send as it is; they resolve "." and ".." themselves.
+_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
+_HOST = re.compile(
+    r"(?:\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::\d{1,5})?", re.IGNORECASE
+)
 
 
 class DiagnosticsError(Exception):
@@ -70,7 +80,7 @@ def _positive(value: Any) -> float:
 
 def _count(value: Any) -> int:
     number = int(_no_boolean(value))
-    if number < 1:
+    if number < 1 or (isinstance(value, float) and value != number):
         raise ValueError(value)
     return number
 
@@ -82,19 +92,26 @@ def _no_boolean(value: Any) -> Any:
 
 
 def _path(value: Any) -> str:
-    if not isinstance(value, str) or not value.startswith("/"):
-        raise ValueError(value)
-    text = value.rstrip("/")
-    if not text or any(mark in text for mark in "?#{}%\\ ") or "//" in text:
+    text = value.rstrip("/") if isinstance(value, str) else ""
+    if not _PATH.fullmatch(text):
         raise ValueError(value)
     return text
 
 
 def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, Mapping):
+        raise TypeError(value)
     parts = value.split(",") if isinstance(value, str) else list(value)
     if not all(isinstance(part, str) for part in parts):
         raise TypeError(value)
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    names = _names(value)
+    if not all(_HOST.fullmatch(name) for name in names):
+        raise ValueError(value)
+    return names
 
 
 def _text(value: Any) -> str | None:
@@ -103,6 +120,13 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, str):
         raise TypeError(value)
     return value
+
+
+def _editor(value: Any) -> str | None:
+    text = _text(value)
+    if text is not None and not editor_template(text):
+        raise ValueError(text)
+    return text
 
 
 def _token(value: Any) -> str | None:
@@ -114,9 +138,12 @@ def _token(value: Any) -> str | None:
 
 def _store_url(value: Any) -> str | None:
     text = _text(value)
-    if text is None or text == "memory:" or text.startswith("sqlite:///"):
+    if text is None or text == "memory:":
         return text
-    raise ValueError(text)
+    file = text.removeprefix("sqlite:///")
+    if file == text or not file or "?" in file or "\0" in file:
+        raise ValueError(text)
+    return text
 
 
 def _folder(value: Any) -> str | None:
@@ -165,7 +192,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Setting(
             _path,
-            'a path that begins with "/", such as "/_diagnostics", and is not "/" alone',
+            'a path that begins with "/", such as "/_diagnostics", is not "/" alone and is made of '
+            "letters, digits and . _ ~ -",
             "Where the pages and the JSON API are served.",
         ),
     ] = "/_diagnostics"
@@ -248,8 +276,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     editor: Annotated[
         str | None,
         Setting(
-            _text,
-            'the name of an editor such as "vscode", or a link with {file} and {line}',
+            _editor,
+            f"{', '.join(EDITORS)}, or a link with {{file}} and {{line}}",
             "Makes source lines links into your editor.",
         ),
     ] = None
@@ -264,8 +292,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: Annotated[
         tuple[str, ...],
         Setting(
-            _names,
-            "host names",
+            _hosts,
+            "host names such as dev.local, without scheme, path or wildcard",
             "Names besides localhost under which the pages may be opened.",
         ),
     ] = ()
@@ -332,6 +360,11 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Set
     return _for_surroundings(settings, environ)
 
 
+def source_of(name: str, options: Mapping[str, Any]) -> str:
+    """Name where a setting came from, for an error about its value."""
+    return f"setting {name}" if name in options else f"environment variable {_variable(name)}"
+
+
 def in_production(environ: Mapping[str, str]) -> bool:
     """Tell whether the environment calls itself production."""
     return any(environ.get(name, "").strip().lower() in _PRODUCTION for name in _ENVIRONMENT_NAMES)
@@ -355,6 +388,10 @@ def find_project_root(start: Path) -> Path:
     return start
 
 
+def _variable(name: str) -> str:
+    return ENV_SWITCH if name == "enabled" else ENV_PREFIX + name.upper()
+
+
 def _setting_name(variable: str) -> str | None:
     if os.name == "nt":
         variable = variable.upper()
@@ -372,13 +409,15 @@ def _checked(known: Mapping[str, Setting], name: str, value: Any, what: str) -> 
     try:
         return declared.parse(value)
     except (ValueError, TypeError):
-        shown = "..." if name == "token" else _without_password(value)
+        shown = "..." if name == "token" else _shown(name, value)
         raise ConfigurationError(
             f"fastapi-diagnostics: {what} must be {declared.allowed}, not {shown}."
         ) from None
 
 
-def _without_password(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    if name == "store_url" and isinstance(value, str):
+        value = without_secrets(value)
     text = repr(value)[:200]
     head, separator, tail = text.rpartition("@")
     if not separator or "://" not in head:

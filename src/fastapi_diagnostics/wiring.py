@@ -38,7 +38,7 @@ from fastapi_diagnostics.outputs.access import (
     load_or_create_token,
     login_link,
 )
-from fastapi_diagnostics.outputs.log import FindingLog
+from fastapi_diagnostics.outputs.log import FindingLog, log_store_problem
 from fastapi_diagnostics.pipeline import Pipeline
 from fastapi_diagnostics.record import LoopBlock
 from fastapi_diagnostics.recorder import Recorder
@@ -50,9 +50,11 @@ from fastapi_diagnostics.settings import (
     find_project_root,
     in_production,
     read_settings,
+    source_of,
 )
 from fastapi_diagnostics.store.limits import Limits
 from fastapi_diagnostics.store.opening import open_store
+from fastapi_diagnostics.store.protocol import Store
 from fastapi_diagnostics.worker import shared_worker
 
 STORE_FOLDER = ".fastapi_diagnostics"
@@ -184,12 +186,13 @@ class _Misconfigured:
         raise self._error
 
 
-def _check_rule_names(settings: Settings) -> None:
+def _check_rule_names(settings: Settings, options: Mapping[str, Any]) -> None:
     for setting in ("select", "ignore"):
         unknown = unknown_names(getattr(settings, setting))
         if unknown:
             raise ConfigurationError(
-                f"fastapi-diagnostics: setting {setting} names no rule: {', '.join(unknown)}; "
+                f"fastapi-diagnostics: {source_of(setting, options)} names no rule: "
+                f"{', '.join(unknown)}; "
                 "give codes, families or names such as SQL105, SQL or duplicate-query."
             )
 
@@ -198,7 +201,7 @@ def _contained_build(options: Mapping[str, Any]) -> Diagnostics | None:
     """Build, or leave the application to itself: a failure of ours must not stop it."""
     try:
         settings = read_settings(options, os.environ)
-        _check_rule_names(settings)
+        _check_rule_names(settings, options)
         return _build(settings, os.environ) if settings.enabled else None
     except ConfigurationError:
         raise
@@ -288,15 +291,23 @@ def _pipeline(settings: Settings, directory: Path) -> Pipeline:
     )
     pipeline = Pipeline(
         rules=chosen_rules(settings.select, settings.ignore),
-        open_store=lambda: open_store(
-            settings.store_url, directory=directory, clock=time.time, limits=limits
-        ),
+        open_store=functools.partial(_opened_store, settings, directory, limits),
         worker=shared_worker(),
     )
     if settings.log:
         link = f"{settings.path}/findings/{{}}".format
         pipeline.subscribe(FindingLog(clock=time.monotonic, link=link))
     return pipeline
+
+
+def _opened_store(settings: Settings, directory: Path, limits: Limits) -> Store:
+    store = open_store(settings.store_url, directory=directory, clock=time.time, limits=limits)
+    if settings.log:
+        with FAULTS.contained("store warning"):
+            problem = store.status().problem
+            if problem:
+                log_store_problem(problem, f"{settings.path}/status")
+    return store
 
 
 def _kept_token(settings: Settings, directory: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, MissingGreenlet
 from sqlalchemy.orm import Session, defer, selectinload
@@ -268,6 +268,26 @@ def test_secrets_in_lists_are_not_shown_either(engine) -> None:
 
     assert SECRET not in repr(recording.record)
     assert recording.record.queries[0].batch
+
+
+@pytest.mark.parametrize(
+    "where", ["password = :given", "lower(password) = :given", ":given = password"]
+)
+def test_a_value_is_a_secret_for_its_column_whatever_it_is_called(engine, where) -> None:
+    query = text(f"SELECT name FROM author WHERE {where} AND name = :name")  # noqa: S608
+
+    recording = recorded(engine, lambda s: s.execute(query, {"given": SECRET, "name": "a1"}).all())
+
+    assert SECRET not in repr(recording.record)
+    assert "'a1'" in recording.record.queries[0].values
+
+
+def test_a_value_around_a_function_is_a_secret_for_its_column(engine) -> None:
+    query = select(Author.id).where(func.lower(Author.password) == SECRET)
+
+    recording = recorded(engine, lambda s: s.execute(query).all())
+
+    assert SECRET not in repr(recording.record)
 
 
 def test_no_values_when_they_are_not_wanted(engine) -> None:

@@ -346,3 +346,27 @@ async def test_the_applications_exception_passes_through_as_the_same_object() ->
             await client.get("/broken")
 
     assert raised.value is error
+
+
+def test_a_wrong_rule_name_is_told_with_its_variable(monkeypatch) -> None:
+    monkeypatch.setenv("FASTAPI_DIAGNOSTICS_IGNORE", "SQL999")
+
+    with pytest.raises(ConfigurationError, match="variable FASTAPI_DIAGNOSTICS_IGNORE names no"):
+        DiagnosticsMiddleware(FastAPI())
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with log", "without"])
+async def test_a_store_that_cannot_be_used_is_one_warning(tmp_path, caplog, told) -> None:
+    kept = tmp_path / "kept.db"
+    kept.write_text("somebody's notes")
+    app = an_app(store_url=f"sqlite:///{kept}", log=told)
+
+    async with in_process(app) as client:
+        await client.get("/hello/ada")
+        await client.get("/hello/ada")
+        status = (await client.get("/_diagnostics/api/status")).json()["store"]
+
+    warnings = [one.getMessage() for one in caplog.records if one.name == "fastapi_diagnostics"]
+    assert len(warnings) == told
+    assert all("is not a store of fastapi-diagnostics" in warning for warning in warnings)
+    assert (status["kind"], kept.read_text()) == ("memory", "somebody's notes")

@@ -362,7 +362,27 @@ async def test_a_store_that_fell_back_to_memory_is_told_on_every_page(client, ba
     status = msgspec.structs.replace(backend.store.status(), problem="the disk is full")
     monkeypatch.setattr(backend.store, "status", lambda: status)
 
-    assert "the disk is full" in words((await client.get("requests")).text)
+    told = words((await client.get("requests")).text)
+
+    assert "Findings are kept in memory only: the disk is full" in told
+
+
+async def test_a_store_that_was_replaced_is_not_called_memory(client, backend, monkeypatch):
+    told = "The store was damaged; it was set aside."
+    status = msgspec.structs.replace(backend.store.status(), kind="sqlite", problem=told)
+    monkeypatch.setattr(backend.store, "status", lambda: status)
+
+    page = words((await client.get("requests")).text)
+
+    assert f"About the store: {told}" in page
+    assert "memory only" not in page
+
+
+async def test_without_sql_the_page_counts_no_queries(client, backend):
+    backend.hooks[0] |= {"on": False, "why": "SQLAlchemy is not imported"}
+    backend.store.save([a_report()])
+
+    assert "Nothing found in 1 request, SQL not watched." in words((await client.get("")).text)
 
 
 async def test_a_process_id_is_printed_as_it_is_typed(client):

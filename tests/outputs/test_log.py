@@ -5,7 +5,7 @@ import logging
 import pytest
 import structlog
 
-from fastapi_diagnostics.outputs.log import FindingLog
+from fastapi_diagnostics.outputs.log import FindingLog, log_store_problem
 from tests.builders import a_finding, a_report
 
 LINK = "http://localhost/_diagnostics/findings/{}".format
@@ -100,3 +100,23 @@ def test_a_configured_structlog_gets_the_event_with_its_keys(log) -> None:
     assert entry["log_level"] == "warning"
     keys = "rule severity route location request_id count duration_ms fix url"
     assert set(keys.split()) <= set(entry)
+
+
+def test_a_store_that_is_not_as_wished_is_a_warning_with_a_link(caplog) -> None:
+    log_store_problem("kept.db is locked by another process.", "/_diagnostics/status")
+
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("fastapi_diagnostics", logging.WARNING)
+    assert record.getMessage() == "kept.db is locked by another process. /_diagnostics/status"
+    assert record.event == "store-problem"
+
+
+def test_a_store_that_is_not_as_wished_is_told_to_structlog_too() -> None:
+    with structlog.testing.capture_logs() as events:
+        structlog.configure(processors=structlog.get_config()["processors"])
+        log_store_problem("kept.db is locked by another process.", "/_diagnostics/status")
+    structlog.reset_defaults()
+
+    assert [(event["event"], event["log_level"]) for event in events] == [
+        ("store-problem", "warning")
+    ]

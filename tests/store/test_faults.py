@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from fastapi_diagnostics.record import RequestRecord
+from fastapi_diagnostics.record import RequestRecord, decode_record
 from fastapi_diagnostics.store import Limits, opening
 from fastapi_diagnostics.store.database import MemorySource
 from fastapi_diagnostics.store.protocol import FindingQuery, RequestQuery, ScanQuery
@@ -55,6 +55,36 @@ def test_whoever_looks_helps_to_catch_up_and_news_is_not_lost(open_at, other, cl
 
     assert kept(store) == ["r1"]
     assert store.save([]) == {"f1"}
+
+
+def test_what_waits_is_found_by_its_id(open_at, other):
+    store = open_at(URL)
+    store.save([a_report(id="r1", state="open")])
+    other.execute("BEGIN EXCLUSIVE")
+
+    store.save([a_report(a_finding(), id="r1"), a_report(id="r2")])
+
+    found = store.request("r1")
+    assert decode_record(found.record).state == "closed"
+    assert [group.fingerprint for group in found.findings] == ["f1"]
+    assert store.request("r2") is not None
+    assert store.request("r3") is None
+
+
+def test_what_waits_is_shown_while_a_foreign_file_is_in_the_way(open_at, tmp_path):
+    store = open_at(URL)
+    store.save([a_report(id="r1")])
+    for file in tmp_path.glob("kept.db*"):
+        file.unlink()
+    foreign = sqlite3.connect(tmp_path / "kept.db")
+    foreign.execute("CREATE TABLE theirs (x)")
+    foreign.close()
+
+    store.save([a_report(a_finding(), id="r2")])
+
+    assert kept(store) == ["r2"]
+    assert store.finding("f1").occurrences == 1
+    assert "reports held in memory: 1" in store.status().problem
 
 
 def test_a_store_that_is_locked_when_opened_catches_up(open_at, other, clock):

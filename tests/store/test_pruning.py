@@ -47,6 +47,16 @@ def test_records_go_by_age(open_at, url):
     assert kept(store) == ["fresh"]
 
 
+def test_records_go_by_age_where_few_come(open_at, url, clock):
+    store = open_at(url, max_age_hours=1.0)
+    store.save([a_report(id="old", started_at="2026-11-22T12:00:00.000000Z")])
+
+    clock.now += 2 * HOUR
+    store.save([a_report(id="fresh", started_at="2026-11-22T14:00:00.000000Z")])
+
+    assert kept(store) == ["fresh"]
+
+
 def test_a_clock_set_forward_ages_nothing(open_at, url, clock):
     steady = [0.0]
     store = open_at(url, max_age_hours=1.0, max_requests=10, steady=lambda: steady[0])

@@ -99,6 +99,22 @@ def event_fields(finding: Finding, *, count: int, url: str) -> dict[str, Any]:
     }
 
 
+def log_store_problem(problem: str, url: str) -> None:
+    """Warn that findings are not kept as the settings ask for.
+
+    Args:
+        problem: A sentence about the store.
+        url: Link to the status page.
+    """
+    name, problem = "store-problem", redact_text(problem)
+    if _is_structlog_used():
+        sys.modules["structlog"].get_logger(LOGGER_NAME).warning(name, problem=problem, url=url)
+        return
+    logger = logging.getLogger(LOGGER_NAME)
+    _ensure_handled(logger)
+    logger.warning("%s %s", problem, url, extra={"event": name, "url": url})
+
+
 def readable(name: str, fields: dict[str, Any]) -> str:
     """Write an event as one line for a terminal."""
     place = f" at {fields['location']}" if fields["location"] else ""
@@ -108,17 +124,22 @@ def readable(name: str, fields: dict[str, Any]) -> str:
 
 
 def _write(name: str, fields: dict[str, Any]) -> None:
-    # Whoever configured structlog has imported it; for others it would cost every start 30 ms.
-    structlog = sys.modules.get("structlog")
-    if structlog is not None and structlog.is_configured():
+    if _is_structlog_used():
         # "message" is a reserved key of the standard library's records, which may lie below.
         shown = {key: value for key, value in fields.items() if key != "message"}
-        structlog.get_logger(LOGGER_NAME).warning(name, conclusion=fields["message"], **shown)
+        logger = sys.modules["structlog"].get_logger(LOGGER_NAME)
+        logger.warning(name, conclusion=fields["message"], **shown)
         return
     logger = logging.getLogger(LOGGER_NAME)
     _ensure_handled(logger)
     extra = {key: value for key, value in fields.items() if key != "message"}
     logger.warning("%s", readable(name, fields), extra={"event": name, **extra})
+
+
+def _is_structlog_used() -> bool:
+    # Whoever configured structlog has imported it; for others it would cost every start 30 ms.
+    structlog = sys.modules.get("structlog")
+    return structlog is not None and bool(structlog.is_configured())
 
 
 def _ensure_handled(logger: logging.Logger) -> None:

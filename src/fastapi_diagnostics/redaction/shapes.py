@@ -58,6 +58,11 @@ _MIN_TURNS: Final = 0.25
 below 0.2 in words and paths."""
 _MIN_TURNS_MIXED: Final = 0.42
 """The same with letters of both cases: 0.6 in random ones, 0.35 in names in camel case."""
+_MAX_DIGITS_OF_WORDS: Final = 2
+_MAX_CAPITALS_OF_WORDS: Final = 0.36
+_MIN_VOWELS_OF_WORDS: Final = 0.35
+"""Words in camel case, however short, hold few digits, a third of capitals at most and more than a
+third of vowels; one in a thousand random texts of that length does."""
 
 
 def redact_shapes(text: str) -> str:
@@ -125,9 +130,18 @@ def _is_random(run: str) -> bool:
     different = set(text)
     mixed = text.upper() != text and text.lower() != text
     turns = sum(a != b for a, b in pairwise(kinds)) / (len(text) - 1)
-    if turns < (_MIN_TURNS_MIXED if mixed else _MIN_TURNS):
+    if turns < (_MIN_TURNS_MIXED if mixed else _MIN_TURNS) or (mixed and _reads_as_words(text)):
         return False
     if _HEX.fullmatch(text):
         return len(different) >= _MIN_DISTINCT_HEX and text == rest.rstrip("=")
     one_word = text == rest.rstrip("=")
     return len(different) >= _MIN_DISTINCT and (one_word or len(set(kinds)) == 3)  # noqa: PLR2004
+
+
+def _reads_as_words(text: str) -> bool:
+    length = len(text)
+    return (
+        sum(c.isdigit() for c in text) <= _MAX_DIGITS_OF_WORDS
+        and sum(c.isupper() for c in text) <= length * _MAX_CAPITALS_OF_WORDS
+        and sum(c in "aeiouyAEIOUY" for c in text) >= length * _MIN_VOWELS_OF_WORDS
+    )

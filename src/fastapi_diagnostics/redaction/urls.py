@@ -17,6 +17,9 @@ _SCANNED_PATH: Final = 4096
 _MIN_SECRET_SEGMENT: Final = 8
 _RESERVED = re.compile(r"[%&+#\n\t]")
 _OPAQUE = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[\w.~+=-]{8,}", re.ASCII)
+_SIGNATURE = re.compile(r"(?:^|[-_.])(?:key|code|sig|signature|hmac)$", re.IGNORECASE)
+"""In a URL these are often keys of an API, codes of a login or signatures of a link; elsewhere they
+are anything, so the value must look like one, too."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -76,7 +79,7 @@ def _pair(pair: str, mode: str) -> str:
         return name
     if mode == "none":
         return f"{name}=<{len(value)} characters>" if value else f"{name}="
-    if value and is_secret_name(key):
+    if value and (is_secret_name(key) or (_SIGNATURE.search(key) and _is_opaque(value))):
         return f"{name}={REDACTED}"
     return f"{name}={_written(redact_within(value, _MAX_VALUE, MAX_QUERY))}"
 

@@ -48,9 +48,17 @@ class Backlog:
             self._size -= self._entries.popleft().size
             self.dropped += 1
 
+    def all(self) -> list[Entry]:
+        """List all that wait, the oldest first."""
+        return list(self._entries)
+
+    def of(self, record_id: str) -> list[Entry]:
+        """List what waits of one record."""
+        return [entry for entry in self._entries if entry.id == record_id]
+
     def take(self) -> list[Entry]:
         """Take out all that wait."""
-        entries = list(self._entries)
+        entries = self.all()
         self.clear()
         return entries
 

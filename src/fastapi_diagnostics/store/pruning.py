@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from fastapi_diagnostics.store.limits import Limits
 
 _MOST_SAVES = 500
+_AGE_PART = 20
+_LEAST_PAUSE_S = 1.0
 _ROUNDS = 20  # each takes a tenth of what is left: an eighth remains after twenty
 _PART = 10
 
@@ -40,12 +42,18 @@ class Pruner:
         self._opened = (clock(), steady())
         self._saves = _MOST_SAVES
         self._bytes = 0
+        self._pruned = steady()
+        self._pause_s = max(_LEAST_PAUSE_S, limits.max_age_hours * 3600 / _AGE_PART)
 
     @property
     def due(self) -> bool:
-        """Whether about a tenth of the records or a twentieth of the bytes came since."""
+        """Whether a tenth of the records, a twentieth of the bytes or of the age came since."""
         often = min(_MOST_SAVES, self._limits.max_requests // 10)
-        return self._saves >= often or self._bytes >= self._limits.max_bytes // 20
+        return (
+            self._saves >= often
+            or self._bytes >= self._limits.max_bytes // 20
+            or self._steady() - self._pruned >= self._pause_s
+        )
 
     def saved(self, count: int, size: int) -> None:
         """Note that *count* records of *size* bytes came."""
@@ -55,6 +63,7 @@ class Pruner:
     def prune(self, connection: sqlite3.Connection) -> None:
         """Prune; a clock that is set forward makes no record old."""
         self._saves = self._bytes = 0
+        self._pruned = self._steady()
         opened, opened_steady = self._opened
         now = min(self._clock(), opened + self._steady() - opened_steady)
         prune(connection, self._limits, now)

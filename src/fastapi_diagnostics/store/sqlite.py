@@ -11,7 +11,7 @@ from fastapi_diagnostics.finding import FindingState, Group, Occurrence
 from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.store import pruning, reading, writing
 from fastapi_diagnostics.store.backlog import Backlog
-from fastapi_diagnostics.store.database import Database, Source
+from fastapi_diagnostics.store.database import Database, MemorySource, Source
 from fastapi_diagnostics.store.entries import Entry, encode_report
 from fastapi_diagnostics.store.files import UnusableFileError
 from fastapi_diagnostics.store.limits import Limits
@@ -144,9 +144,14 @@ class SqliteStore:
 
     def request(self, record_id: str) -> StoredRequest | None:
         """Give one record of any kind, `None` if it is not (or no longer) kept."""
-        return self._read(
-            lambda connection: reading.find_request(connection, record_id, self._reader), None
-        )
+
+        def find(connection: sqlite3.Connection) -> StoredRequest | None:
+            return reading.find_request(connection, record_id, self._reader)
+
+        found = self._read(find, None)
+        with self._lock:
+            waiting = self._backlog.of(record_id)
+            return self._read_waiting(waiting, find, found) if waiting else found
 
     def scan(self, query: ScanQuery, facts: type[T]) -> Page[T]:
         """Read some fields of many records of any kind, newest first."""
@@ -276,9 +281,23 @@ class SqliteStore:
                     return work(connection)
             except (*_FAULTS, TypeError):  # a `TypeError` comes of a row that was tampered with
                 self._read_errors += 1
+                return self._read_waiting(self._backlog.all(), work, otherwise)
             except _ODD_QUESTIONS:
-                pass
+                return otherwise
+
+    def _read_waiting(
+        self, entries: list[Entry], work: Callable[[sqlite3.Connection], T], otherwise: T
+    ) -> T:
+        """Read what could not be written yet, as if it were all there is."""
+        database = Database(MemorySource())
+        try:
+            with database.transaction() as connection:
+                writing.write_entries(connection, entries)
+                return work(connection)
+        except (*_FAULTS, *_POISON, *_ODD_QUESTIONS, TypeError):
             return otherwise
+        finally:
+            database.close()
 
     def _drop(self, error: Exception) -> None:
         self._backlog.errors += 1

@@ -7,7 +7,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from fastapi_diagnostics.redaction import is_secret_name, preview, values_digest
+from fastapi_diagnostics.collectors.sqlalchemy.columns import secret_columns, secret_word
+from fastapi_diagnostics.redaction import preview, values_digest
 
 MAX_VALUES: Final = 20
 """Values of one statement that are shown."""
@@ -16,7 +17,6 @@ SMALL_COUNT: Final = 100
 _KEY: Final = secrets.token_bytes(16)
 """New for every process: digests are compared within a record only."""
 _NAMED = re.compile(r"%\((\w+)\)s|(?<![:\w]):([A-Za-z_]\w*)")
-_WORD = re.compile(r"[A-Za-z_]\w+")
 _SUFFIX = re.compile(r"_\d+(?:_\d+)*$")
 
 
@@ -83,6 +83,10 @@ def described(
         return digest, ()
     if names is None or len(names) != len(values):
         names = _names_unknown(statement, len(values))
+    count, columns = secret_columns(statement)
+    if columns and count == len(values):
+        # In ``api_key = :value`` and ``lower(password) = ?`` the value has another name.
+        names = [column or name for column, name in zip(columns, names, strict=False)]
     shown = zip(values[:MAX_VALUES], names, strict=False)
     return digest, tuple(preview(value, name=_unnumbered(name)) for value, name in shown)
 
@@ -99,9 +103,4 @@ def _order(statement: str) -> tuple[str, ...]:
 
 def _names_unknown(statement: str, count: int) -> list[str]:
     """Where no name fits its value, a secret-looking column makes all of them secret."""
-    return [_secret_word(statement)] * count
-
-
-@lru_cache(maxsize=1000)
-def _secret_word(statement: str) -> str:
-    return next((word for word in _WORD.findall(statement[:65536]) if is_secret_name(word)), "")
+    return [secret_word(statement)] * count

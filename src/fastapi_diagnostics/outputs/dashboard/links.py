@@ -6,23 +6,9 @@ from urllib.parse import quote, urlencode
 from starlette.types import Scope
 
 from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.editors import editor_template
 from fastapi_diagnostics.outputs.backend import Backend
 from fastapi_diagnostics.outputs.dashboard.assets import static_files
-
-EDITORS = {
-    "vscode": "vscode://file/{file}:{line}",
-    "vscode-insiders": "vscode-insiders://file/{file}:{line}",
-    "vscodium": "vscodium://file/{file}:{line}",
-    "cursor": "cursor://file/{file}:{line}",
-    "windsurf": "windsurf://file/{file}:{line}",
-    "zed": "zed://file/{file}:{line}",
-    "pycharm": "pycharm://open?file={file}&line={line}",
-    "idea": "idea://open?file={file}&line={line}",
-    "sublime": "subl://open?url=file://{file}&line={line}",
-    "textmate": "txmt://open?url=file://{file}&line={line}",
-    "emacs": "emacs://open?url=file://{file}&line={line}",
-}
-_REFUSED_SCHEMES = frozenset({"javascript", "data", "vbscript", "blob"})
 
 
 class Links:
@@ -38,7 +24,7 @@ class Links:
         self, base: str, editor: str | None = None, path_map: Iterable[tuple[str, str]] = ()
     ) -> None:
         self.base = quote(base, safe="/~")
-        self._editor = _editor_template(editor)
+        self._editor = editor_template(editor)
         self._path_map = tuple(path_map)
 
     def page(self, path: str, **query: str | None) -> str:
@@ -103,11 +89,3 @@ def links_for(scope: Scope, backend: Backend) -> Links:
     root = scope.get("root_path", "").rstrip("/")
     base = root if root.endswith(backend.prefix) else root + backend.prefix
     return Links(base, backend.editor, backend.editor_path_map)
-
-
-def _editor_template(editor: str | None) -> str:
-    template = EDITORS.get((editor or "").lower(), editor or "")
-    scheme = template.partition(":")[0].strip().lower()
-    if "{file}" not in template or scheme in _REFUSED_SCHEMES or not scheme.isascii():
-        return ""
-    return template if scheme.replace("-", "").replace("+", "").isalnum() else ""

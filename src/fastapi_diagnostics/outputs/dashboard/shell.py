@@ -74,6 +74,7 @@ class Shell(msgspec.Struct, frozen=True):
         list: Path of the list in which the new things are shown.
         seen: How much was recorded.
         problem: A sentence about the store that must be seen; usually empty.
+        in_memory: Whether that problem means that findings are not kept on disk.
     """
 
     title: str
@@ -87,6 +88,7 @@ class Shell(msgspec.Struct, frozen=True):
     list: str
     seen: str
     problem: str
+    in_memory: bool
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -122,6 +124,7 @@ class Frame(msgspec.Struct, frozen=True):
             list=self.links.requests() if watch == "requests" else self.links.home(),
             seen=self.seen(", "),
             problem=self.store.problem,
+            in_memory=self.store.kind == "memory" or self.store.waiting > 0,
         )
 
     def seen(self, joint: str = " and ") -> str:
@@ -129,7 +132,7 @@ class Frame(msgspec.Struct, frozen=True):
         requests = plural(self.store.totals.requests, "request")
         sql = self.sql_hook()
         if sql is not None and not sql.on:
-            return f"{requests}{joint}no SQL (not watched)"
+            return f"{requests}, SQL not watched"
         return f"{requests}{joint}{plural(self.store.totals.queries, 'query', 'queries')}"
 
     def sql_hook(self) -> HookMark | None:

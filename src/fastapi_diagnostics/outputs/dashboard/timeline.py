@@ -19,6 +19,8 @@ from fastapi_diagnostics.record import LoopBlock, Phase, Query, RequestRecord
 LANE_HEIGHT = 24
 SCALE_HEIGHT = 22
 _TICKS = 5
+_NEAR_END = 0.84
+"""On a telephone a label takes up to 16 % of the width."""
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 _PHASE_LANES = (
     ("middleware", "Middleware"),
@@ -42,10 +44,15 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the scale."""
+    """A line of the scale.
+
+    Attributes:
+        near_end: Whether a narrow screen has no room for the label.
+    """
 
     x: str
     label: str
+    near_end: bool
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +207,8 @@ def _ticks(whole: float) -> Iterator[Tick]:
     for number in range(count + 1):
         at = number * step
         if at < whole * 0.96:
-            yield Tick(x=percent(at, whole), label=_tick_label(at))
+            near_end = at > whole * _NEAR_END
+            yield Tick(x=percent(at, whole), label=_tick_label(at), near_end=near_end)
 
 
 def _tick_label(at: float) -> str:
