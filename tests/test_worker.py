@@ -2,9 +2,11 @@
 
 import os
 import threading
+from collections.abc import Iterator
 
 import pytest
 
+from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.worker import BATCH, Worker
 
 
@@ -24,6 +26,12 @@ class Destination:
 
     def keep(self, results: object) -> None:
         self.kept.append(list(results))
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_are_left() -> Iterator[None]:
+    yield
+    FAULTS.clear()
 
 
 def test_everything_submitted_before_a_flush_is_kept_after_it() -> None:
@@ -46,6 +54,16 @@ def test_a_long_queue_is_kept_in_parts_so_that_few_results_are_in_memory() -> No
 
     assert max(map(len, destination.kept)) <= BATCH
     assert [item for batch in destination.kept for item in batch] == list(range(2 * BATCH + 10))
+
+
+def test_who_wants_to_be_called_when_the_thread_runs_again_is_called() -> None:
+    worker, returned = Worker(), []
+    worker.on_return = lambda: returned.append(threading.current_thread().name)
+
+    worker.submit(Destination(), "a", "job", 10)
+    worker.flush(5)
+
+    assert set(returned) == {"fastapi-diagnostics"}
 
 
 def test_a_later_job_replaces_an_earlier_one_with_the_same_key() -> None:

@@ -125,6 +125,7 @@ def install_hooks() -> None:
     event_loop.name_routes(_route_of)
     event_loop.on_late_victims = lambda record_id, blocks: _amend(record_id, blocks=blocks)
     event_loop.on_block_of_nobody = _tell_block_of_nobody
+    shared_worker().on_return = event_loop.glance
     threadpool.name_routes(_route_of)
     sqlalchemy_collector.name_routes(_route_of)
     tasks.on_late = lambda record_id, facts: _amend(record_id, loose_tasks=facts)

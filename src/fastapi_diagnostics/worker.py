@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -74,11 +74,16 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Worker:
-    """A bounded queue and its thread, which starts with the first job and again after a fork."""
+    """A bounded queue and its thread, which starts with the first job and again after a fork.
+
+    Attributes:
+        on_return: Called on the thread whenever it has the interpreter again after a pause.
+    """
 
     def __init__(self, *, capacity: int = CAPACITY, capacity_bytes: int = CAPACITY_BYTES) -> None:
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
+        self.on_return: Callable[[], object] = lambda: None
         self._begin()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin)
@@ -161,8 +166,10 @@ class Worker:
     def _run(self) -> None:
         while True:
             self._wake.acquire()
+            self.on_return()
             while self._jobs:
                 self._hurry.wait(GATHER_S)
+                self.on_return()
                 self._take_batches(len(self._jobs))
             self._asleep.append(True)
             if self._jobs:  # one came between the look and the flag
@@ -210,6 +217,7 @@ class Worker:
                     results.setdefault(id(destination), (destination, []))[1].append(result)
             if time.perf_counter() >= ends and not self._hurry.is_set():
                 time.sleep(YIELD_S)
+                self.on_return()
                 ends = time.perf_counter() + TURN_S
         for destination, concluded in results.values():
             with FAULTS.contained("keep"):

@@ -13,6 +13,7 @@ from fastapi_diagnostics.collectors.event_loop.blocks import finish_look, verdic
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART
 from fastapi_diagnostics.collectors.event_loop.sampling import Look, look_from
 from fastapi_diagnostics.collectors.event_loop.state import LoopState, Opening, Watch
+from fastapi_diagnostics.collectors.event_loop.watchdog import Watchdog
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +60,28 @@ def test_an_unfinished_look_shows_the_line_that_kept_the_gil_until_then(state: L
     HEART.end()
     assert verdict is not None
     assert verdict.stack == look.sample.user
+
+
+@pytest.mark.parametrize(("late_s", "looks"), [(0.05, 1), (0.0, 0)])
+def test_whoever_gets_the_gil_first_looks_in_the_place_of_a_late_watchdog(
+    state: LoopState, late_s: float, looks: int
+) -> None:
+    watchdog = Watchdog()
+    watchdog.watch(state)
+    began = time.perf_counter() - 0.2
+    state.step = (began, began)
+    watchdog._plan(-late_s)
+
+    watchdog.glance()
+
+    assert len([look for watch in state.watches for look in watch.samples]) == looks
+
+
+def test_a_watchdog_that_is_asleep_is_not_late(state: LoopState) -> None:
+    watchdog = Watchdog()
+    watchdog.watch(state)
+    state.step = (0.0, 0.0)
+
+    watchdog.glance()
+
+    assert state.watches == ()

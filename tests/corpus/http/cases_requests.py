@@ -154,6 +154,8 @@ SHAPES = [
 ]
 PARAMETERS = [
     refused("list without Query", "/by-ids?ids=1&ids=2", "query-list"),
+    refused("list with commas", "/by-query?ids=1,2", "query-list"),
+    right("right list", "/by-query?ids=1&ids=2"),
     refused("model without Query", "/by-filters?colour=red", "query-list"),
     refused("scalars in body", "/transfers", "scalar-in-body", json={"amount": 1, "target": "a"}),
     refused("scalar beside body", "/items/counted", "scalar-in-body", json={**ITEM, "amount": 3}),

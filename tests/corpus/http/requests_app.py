@@ -212,6 +212,10 @@ def _parameters(app: FastAPI) -> None:
     async def by_ids(ids: list[int]) -> int:
         return len(ids)
 
+    @app.get("/by-query")
+    async def by_query(ids: Annotated[list[int], Query()]) -> int:
+        return len(ids)
+
     @app.get("/by-filters")
     async def by_filters(filters: Filters) -> str:
         return filters.colour

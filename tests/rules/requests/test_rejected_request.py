@@ -2,13 +2,13 @@
 
 import json
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
-from fastapi import Body, FastAPI, Form, Header, Query, Request, WebSocket
+from fastapi import Body, FastAPI, Form, Header, Query, Request, UploadFile, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_diagnostics.callsite import USER_CODE
@@ -123,6 +123,39 @@ async def filtered(filters: Annotated[Filters, Query()]):
 @app.get("/unfiltered")
 async def unfiltered(filters: Filters):
     return filters
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: Annotated[int, Field(gt=0)]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+class Tags(RootModel[list[str]]):
+    pass
+
+
+@app.get("/many")
+async def many(ids: Annotated[list[int], Query()]):
+    return ids
+
+
+@app.post("/pets")
+async def create_pet(pet: Annotated[Cat | Dog, Field(discriminator="kind")]):
+    return pet
+
+
+@app.post("/tags")
+async def create_tags(tags: Tags):
+    return tags
+
+
+@app.post("/files")
+async def upload(document: UploadFile, title: Annotated[str, Form()]):
+    return [document.filename, title]
 
 
 @app.post("/hooks")
@@ -424,6 +457,42 @@ def test_list_in_the_query_without_query():
     assert codes(found) == ["query-list"]
     assert found.fix.code == "ids: Annotated[list[int], Query()]"
     assert found.fix.location.function == "lists"
+
+
+def test_values_of_a_list_in_one_with_commas():
+    found = finding("GET", "/many?ids=1,2")
+
+    assert codes(found) == ["query-list"]
+    assert found.fix.code == "ids=1&ids=2"
+
+
+def test_a_wrong_item_of_a_list_is_no_matter_of_names():
+    found = finding("GET", "/many?ids=one")
+
+    assert codes(found) == []
+
+
+def test_the_alternative_of_a_union_is_no_part_of_the_body():
+    found = finding("POST", "/pets", json={"kind": "cat", "lives": 0})
+
+    assert "body.lives (int) came as a number (0)" in found.message
+    assert found.fix.summary.startswith("Send body.lives as int, > 0.")
+    assert found.evidence["errors"][0]["loc"] == ["body", "cat", "lives"]
+
+
+def test_a_root_model_is_sent_without_a_name():
+    found = finding("POST", "/tags", json={"tags": ["a"]})
+
+    assert found.fix.code == '["text"]'
+
+
+def test_a_form_with_a_file_is_multipart():
+    found = finding("POST", "/files", json={"document": "text", "title": "a"})
+
+    assert codes(found) == ["json-for-form"]
+    assert found.fix.code == (
+        """client.post(url, files={"document": ("document.bin", b"...")}, data={'title': 'text'})"""
+    )
 
 
 def test_scalar_in_an_unread_body_is_likely():

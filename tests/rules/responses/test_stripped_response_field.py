@@ -43,6 +43,19 @@ def test_keys_that_the_endpoint_wrote_are_one_warning() -> None:
     assert finding.fix.code == "class BookOut(BaseModel):\n    ...\n    margin: float"
 
 
+def test_a_field_that_was_lost_at_several_depths_is_declared_once() -> None:
+    record = a_diff(
+        a_field("parent_id", type_name=""),
+        a_field("replies[].parent_id", type_name="int"),
+        a_field("replies[].replies[].parent_id", type_name="int"),
+    )
+
+    (finding,) = check(record)
+
+    assert finding.fix is not None
+    assert finding.fix.code == "class BookOut(BaseModel):\n    ...\n    parent_id: int | None"
+
+
 def test_a_key_that_a_called_function_wrote_is_placed_there() -> None:
     (finding,) = check(a_diff(a_field("[].margin", written_in=SERVICE)))
 

@@ -26,6 +26,8 @@ LINGER_S: Final = 1.0
 _SCHEDULE: Final = ((12, 0.004), (40, 0.01), (200, 0.05))
 """How many samples of a step, and how far apart in seconds."""
 _MIN_DELAY_S: Final = 0.001
+_LATE_S: Final = 0.01
+"""Twice the interval in which threads that compute take turns: somebody kept the GIL."""
 
 
 class Watchdog:
@@ -47,6 +49,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._bell = threading.Lock()
         self._pause = threading.Lock()
+        self._looking = threading.Lock()
         self._ending = False
         self._reset()
 
@@ -55,6 +58,7 @@ class Watchdog:
         self._bell.acquire()
         self._pause = threading.Lock()
         self._pause.acquire()
+        self._looking = threading.Lock()
         self._thread = None
         self._ending = False
         self._late = 0.0
@@ -123,6 +127,22 @@ class Watchdog:
         HOLDS.forget()
         self._reset()
 
+    def glance(self) -> None:
+        """Look in the watchdog's place if it is late; for a thread of ours that just got the GIL.
+
+        A call that kept the GIL can be seen at one moment only, when it comes back, and by whoever
+        gets the GIL then.
+        """
+        now = time.perf_counter()
+        if now - self._due < _LATE_S or not self._looking.acquire(blocking=False):
+            return
+        try:
+            for state in self.states:
+                with FAULTS.contained("watchdog"):
+                    self._look(state, now)
+        finally:
+            self._looking.release()
+
     def late(self) -> float:
         """Give the seconds that it lost in waiting for its turns, in all; from any thread."""
         lost = time.perf_counter() - self._due - (cpu_seconds(self._clock_id) - self._cpu)
@@ -185,7 +205,7 @@ class Watchdog:
             HOLDS.look(due, frozenset(state.ident for state in states))
         for state in states:
             state.mark(self.late(), self.turns)
-            with FAULTS.contained("watchdog"):
+            with FAULTS.contained("watchdog"), self._looking:
                 delay = min(delay, self._look(state, now))
         with FAULTS.contained("watchdog threads"):
             HOLDS.name()  # now that the loops' own lines are kept

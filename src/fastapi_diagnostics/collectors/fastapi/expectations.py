@@ -11,7 +11,12 @@ from fastapi import params
 from pydantic import AliasChoices, AliasPath, BaseModel
 
 from fastapi_diagnostics.collectors.fastapi import private
-from fastapi_diagnostics.collectors.fastapi.samples import Sampling, as_json, constraints_of
+from fastapi_diagnostics.collectors.fastapi.samples import (
+    Sampling,
+    as_json,
+    constraints_of,
+    root_of,
+)
 from fastapi_diagnostics.collectors.names import type_text
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import ExpectedField
@@ -149,7 +154,12 @@ def _inner_fields(
     if len(path) > _MAX_DEPTH:
         return
     for model in _models(annotation):
-        if model not in within:
+        root = root_of(model)
+        if model in within:
+            continue
+        if root is not None:
+            yield from _inner_fields(root.annotation, path, (*within, model))
+        else:
             yield from _model_fields(model, path, (*within, model))
 
 

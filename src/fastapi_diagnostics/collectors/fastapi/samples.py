@@ -84,6 +84,13 @@ def as_json(value: Any) -> str:
     return text if len(text) <= MAX_TEXT else ""
 
 
+def root_of(model: Any) -> Any:
+    """Give the one field of a ``RootModel``, which is sent without a name; `None` for others."""
+    if not getattr(model, "__pydantic_root_model__", False):
+        return None
+    return model.model_fields.get("root")
+
+
 class Sampling:
     """Makes examples; *declared* lists the fields of a model class.
 
@@ -124,6 +131,9 @@ class Sampling:
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
         if self._is_model(annotation):
             stop = annotation in within or len(within) > _MAX_DEPTH
+            root = root_of(annotation)
+            if root is not None and not stop:
+                return self.of_field("root", root, (*within, annotation))
             return {} if stop else self.of_model(annotation, within)
         if origin in {typing.Union, types.UnionType}:
             first = next((a for a in arguments if a is not type(None)), None)

@@ -1,12 +1,16 @@
 """Mistakes that explain one error of a refusal: a name, a place, a value."""
 
 from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
 
 from fastapi_diagnostics.finding import Confidence, Fix
 from fastapi_diagnostics.record import ExpectedField, Rejection, RejectionError
 from fastapi_diagnostics.rules._names import nearest, plain
 from fastapi_diagnostics.rules.requests import _words
 from fastapi_diagnostics.rules.requests._hint import FORMS, Hint, is_json, top_keys
+
+_SHOWN_VALUES: Final = 5
 
 
 def about_error(error: RejectionError, rejection: Rejection) -> Hint | None:
@@ -40,9 +44,31 @@ def _query_list(error: RejectionError, rejection: Rejection) -> Hint | None:
     )
 
 
+def _separated(error: RejectionError, rejection: Rejection) -> Hint | None:
+    """Several values of a list in one, with commas between them."""
+    field = _field(error, rejection)
+    if error.loc[:1] != ("query",) or not error.loc[-1].isdigit() or field is None:
+        return None
+    parts = error.input.strip("'\"").split(",")
+    if len(parts) < 2 or not all(part.strip() for part in parts):  # noqa: PLR2004 - no list
+        return None
+    name = field.path[-1]
+    return Hint(
+        code="query-list",
+        text=f"several values came as one, with commas; a list is sent as {name}=…&{name}=…",
+        fix=Fix(
+            summary=f"Repeat the parameter {name}, once for each value.",
+            code="&".join(f"{name}={quote(part.strip())}" for part in parts[:_SHOWN_VALUES]),
+        ),
+        confidence="likely",
+    )
+
+
 def _alias(error: RejectionError, rejection: Rejection) -> Hint | None:
     field = _field(error, rejection)
     if field is None or field.name == error.loc[-1] or field.name not in _came(error, rejection):
+        return None
+    if field.path[-1] != error.loc[-1]:  # an item of it, which was found
         return None
     if error.loc[0] == "header":
         return None
@@ -179,6 +205,7 @@ def _nearest_value(error: RejectionError, _: Rejection) -> Hint | None:
 
 _EXPLANATIONS: tuple[Callable[[RejectionError, Rejection], Hint | None], ...] = (
     _query_list,
+    _separated,
     _alias,
     _underscore,
     _misspelt,

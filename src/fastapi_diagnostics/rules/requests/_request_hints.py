@@ -159,6 +159,16 @@ def _form_for_json(rejection: Rejection) -> Hint | None:
 def _json_for_form(rejection: Rejection) -> Hint | None:
     if rejection.expects != "form" or not is_json(rejection.content_type):
         return None
+    if _words.uploads(rejection):
+        return Hint(
+            code="json-for-form",
+            text="JSON was sent where a form with a file is expected",
+            fix=Fix(
+                summary="Send a multipart form: files= for files and data= for other fields, "
+                "instead of json= in httpx and requests.",
+                code=_words.example(rejection),
+            ),
+        )
     return Hint(
         code="json-for-form",
         text="JSON was sent where form fields are expected",

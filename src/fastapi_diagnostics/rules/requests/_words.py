@@ -49,8 +49,28 @@ def listed(names: Iterable[str]) -> str:
 
 def expected_field(loc: tuple[str, ...], rejection: Rejection) -> ExpectedField | None:
     """Find what is declared at a location."""
-    path = tuple(part for part in loc if not part.isdigit())
+    path = _names(sent_at(loc, rejection))
     return next((field for field in rejection.fields if field.path == path), None)
+
+
+def sent_at(loc: tuple[str, ...], rejection: Rejection) -> tuple[str, ...]:
+    """Leave out the alternative of a union, which stands in the location but not in what is sent.
+
+    In ``body.cat.lives`` it is ``cat``: pydantic writes the tag or the class in between.
+    """
+    declared = {field.path for field in rejection.fields}
+    if _names(loc) in declared:
+        return loc
+    for index in range(1, len(loc) - 1):
+        shorter = (*loc[:index], *loc[index + 1 :])
+        is_alternative = not loc[index].isdigit() and _names(loc[: index + 1]) not in declared
+        if is_alternative and _names(shorter) in declared:
+            return shorter
+    return loc
+
+
+def _names(loc: Iterable[str]) -> tuple[str, ...]:
+    return tuple(part for part in loc if not part.isdigit())
 
 
 def example(rejection: Rejection) -> str:
@@ -59,12 +79,30 @@ def example(rejection: Rejection) -> str:
         return rejection.example
     required = [field for field in rejection.fields if field.required]
     body = _body(required) if rejection.expects != "none" else None
+    if body and uploads(rejection):
+        return _multipart(body, uploads(rejection))
     if body and rejection.expects == "form":
         return urlencode({name: value for name, value in body.items() if value is not None})
     if body:
         return msgspec.json.format(msgspec.json.encode(body), indent=0).decode()
     query = [field for field in required if field.path[0] == "query"]
     return "?" + urlencode({f.path[-1]: _value(f.type) for f in query}) if query else ""
+
+
+def uploads(rejection: Rejection) -> tuple[str, ...]:
+    """Name the files that are expected in a form."""
+    return tuple(
+        field.path[-1]
+        for field in rejection.fields
+        if field.path[:1] == ("body",) and "UploadFile" in field.type
+    )
+
+
+def _multipart(body: dict[str, Any], names: tuple[str, ...]) -> str:
+    files = ", ".join(f'"{name}": ("{name}.bin", b"...")' for name in names if name in body)
+    data = {name: value for name, value in body.items() if name not in names}
+    others = f", data={data!r}" if data else ""
+    return f"client.post(url, files={{{files}}}{others})" if files else ""
 
 
 def _body(required: list[ExpectedField]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ _WHOLE_REQUEST = frozenset(
 
 
 def _reason(error: RejectionError, rejection: Rejection) -> str:
-    place = _words.place(error.loc)
+    place = _words.place(_words.sent_at(error.loc, rejection))
     field = _words.expected_field(error.loc, rejection)
     wanted = f" ({field.type})" if field is not None else ""
     if error.type == "missing":
@@ -124,8 +124,8 @@ def _plain_fix(rejection: Rejection) -> Fix:
     """Say what a right request looks like, where the mistake itself is not known."""
     error = rejection.errors[0]
     field = _words.expected_field(error.loc, rejection)
-    place = _words.place(error.loc)
-    kind = f" as {field.type}" if field is not None else ""
+    place = _words.place(_words.sent_at(error.loc, rejection))
+    kind = f" as {', '.join([field.type, *field.constraints])}" if field is not None else ""
     example = _words.example(rejection)
     shape = " A right request has this shape." if example else ""
     if error.expected and error.type in _LISTED:

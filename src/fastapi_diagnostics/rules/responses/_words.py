@@ -32,14 +32,25 @@ def declaration(fields: list[StrippedField], limit: int = MAX_NAMES) -> str:
     """Write the class with the missing fields added; empty if none can be written."""
     first = fields[0]
     head = f"class {first.model}({first.model_bases}):" if first.model_bases else ""
+    types: dict[str, list[str]] = {}
+    for field in fields:  # a model that holds itself loses one field at several depths
+        types.setdefault(key(field), []).append(field.type_name)
     lines = [
-        f"    {key(field)}: {field.type_name or 'Any'}"
-        for field in fields[:limit]
-        if key(field).isidentifier()
+        f"    {name}: {_merged(seen)}"
+        for name, seen in list(types.items())[:limit]
+        if name.isidentifier()
     ]
     if not lines or not first.model.isidentifier():
         return ""
     return "\n".join([head or f"class {first.model}:", "    ...", *lines])
+
+
+def _merged(types: list[str]) -> str:
+    """Write one type for all that were seen; an empty one stands for `None`."""
+    parts = dict.fromkeys(part for seen in types for part in (seen or "None").split(" | "))
+    if len(parts) == 1 and "None" in parts:
+        return "Any"
+    return " | ".join(sorted(parts, key=lambda part: part == "None"))
 
 
 def known_as(field: StrippedField) -> str:
