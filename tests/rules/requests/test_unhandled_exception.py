@@ -1,5 +1,6 @@
 """EXC101: what is reported, where, and what is not."""
 
+import asyncio
 from contextlib import suppress
 
 import msgspec
@@ -51,6 +52,15 @@ async def chained():
 
 async def grouped():
     raise ExceptionGroup("shelves", [ValueError("first"), KeyError("second")])
+
+
+async def shelve():
+    raise ValueError("first")
+
+
+async def tasks_together():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(shelve())
 
 
 async def sold_out():
@@ -120,6 +130,14 @@ def test_group_is_told():
     (found,) = findings(grouped)
 
     assert "it is a group of 2: ValueError: first; KeyError: 'second'" in found.message
+    assert found.fix.summary.startswith("Prevent ExceptionGroup at this line")
+
+
+def test_the_member_that_failed_at_the_line_is_to_be_prevented():
+    (found,) = findings(tasks_together)
+
+    assert found.location.function == "shelve"
+    assert found.fix.summary.startswith("Prevent ValueError at this line")
 
 
 def test_same_error_with_other_text_has_the_same_cause():

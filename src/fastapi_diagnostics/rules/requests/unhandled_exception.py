@@ -163,6 +163,9 @@ def _advice(fact: ExceptionFact) -> str:
         )
     if fact.type == "fastapi.exceptions.ResponseValidationError":
         return "Return what the response model declares, or declare what is returned."
+    members = zip(fact.members, fact.member_locations, strict=False)
+    failed = next((text.partition(":")[0] for text, place in members if place is not None), "")
+    short = failed.rpartition(".")[2] or short  # the line is the member's, not the group's
     return (
         f"Prevent {short} at this line, or answer it there: raise an HTTPException with the status "
         "that the client should see."
