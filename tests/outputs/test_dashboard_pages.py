@@ -216,6 +216,21 @@ async def test_evidence_of_any_shape_is_printed(client, backend):
     assert "4 KiB" in words(answer.text)
 
 
+@pytest.mark.parametrize(
+    ("chain", "count", "shown"),
+    [(["Author.books"], 3, False), (["Author.books", "Book.tags"], 9, True)],
+)
+async def test_proof_says_of_a_chain_what_is_not_said_already(client, backend, chain, count, shown):
+    evidence = {"count": 3, "chain": chain, "chain_count": count, "queries": [4711]}
+    backend.store.save([a_report(a_finding(evidence=evidence))])
+
+    text = words((await client.get("findings/f1")).text)
+
+    assert ("Queries of all of them" in text) is shown
+    assert ("one below the other" in text) is shown
+    assert "4711" not in text
+
+
 async def test_editor_links_need_the_setting(client, filled):
     path = finding_paths(filled)["SQL101"]
 

@@ -23,6 +23,8 @@ MAX_ROWS = 50
 MAX_TEXT = 4_000
 
 _LABELS = {
+    "chain": "Relationships, one below the other",
+    "chain_count": "Queries of all of them",
     "after_response": "After the response was sent",
     "cause": "Why it was not loaded",
     "cause_location": "What expired it",
@@ -55,6 +57,8 @@ _WORDS = {
 _UNITS = frozenset({"ms", "us", "bytes"})
 _SAID = frozenset({"count", "parents", "distinct"})
 """What the sentence says already."""
+_NUMBERS_OF_QUERIES = frozenset({"queries"})
+"""For machines: people find the queries in the request."""
 _WORDED_KEYS = frozenset({"cause", "reason"})
 _IDENTIFIERS = frozenset({"worker", "pid"})
 """Numbers that count nothing, and so have no separators."""
@@ -134,11 +138,20 @@ def proof_of(evidence: dict[str, Any], links: Links) -> Proof:
         value = evidence[key]
         if value is None or value in ("", [], {}) or (sentence and key in _SAID):
             continue
+        if key in _NUMBERS_OF_QUERIES or _repeats(key, evidence):
+            continue
         if isinstance(value, str | int | float) and not _is_long(key, value):
             facts.append(_fact(key, value))
         else:
             blocks.append(_block(key, value, links))
     return Proof(sentence=sentence, facts=tuple(facts), blocks=tuple(blocks))
+
+
+def _repeats(key: str, evidence: dict[str, Any]) -> bool:
+    """Tell what a chain of a single relationship says twice."""
+    if key == "chain":
+        return len(evidence[key]) == 1
+    return key == "chain_count" and evidence[key] == evidence.get("count")
 
 
 def label_of(key: str) -> str:
