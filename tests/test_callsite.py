@@ -169,6 +169,29 @@ def test_a_templates_own_line_is_named(tmp_path: Path) -> None:
     assert frame.in_loop
 
 
+def test_a_template_of_a_relative_folder_is_the_users(tmp_path: Path, monkeypatch) -> None:
+    found: list[tuple[Site, ...]] = []
+    monkeypatch.chdir(tmp_path)
+    Path("templates").mkdir()
+    Path("templates/page.html").write_text("\n{{ look() }}", encoding="utf-8")
+    page = Environment(loader=FileSystemLoader("templates"), autoescape=True).get_template(
+        "page.html"
+    )
+    USER_CODE.add_root(tmp_path)
+
+    page.render(look=lambda: found.append(caller_sites(sys._getframe(1), 1)[0]))
+    (frame,) = frames(found[0])
+
+    assert (frame.location.file, frame.location.line) == ("templates/page.html", 2)
+
+
+def test_a_relative_name_of_compiled_code_is_a_librarys(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    USER_CODE.add_root(tmp_path)
+
+    assert USER_CODE.kind("uvloop/loop.pyx") == LIBRARY
+
+
 def test_a_file_that_only_looks_like_a_template_keeps_its_lines(tmp_path: Path) -> None:
     found: list[tuple[Site, ...]] = []
     USER_CODE.add_root(tmp_path)

@@ -94,7 +94,7 @@ class UserCode:
 
     def shown(self, filename: str) -> str:
         """Name a file as people know it: relative to the project root where it lies below it."""
-        name = _posix(filename)
+        name = _posix(_full(filename))
         for root in self.roots:
             if name.startswith(root) and not _installed(name):
                 return name[len(root) :]
@@ -118,7 +118,7 @@ class UserCode:
     def _classify(self, filename: str) -> int:
         if filename.startswith("<"):
             return LIBRARY
-        name = _posix(filename)
+        name = _posix(_full(filename))
         if name.startswith(self.packages):
             return USER
         if name.endswith(_FLUSH_FILE):
@@ -306,6 +306,14 @@ def _parent_greenlet(green: Any) -> Any:
         return green.parent
     module = sys.modules.get("greenlet")
     return module.getcurrent().parent if module is not None else None
+
+
+def _full(filename: str) -> str:
+    """Complete the relative name of a template; those in compiled extensions name no file here."""
+    if filename.startswith("<"):
+        return filename
+    path = Path(filename)
+    return filename if path.is_absolute() or not path.exists() else str(path.absolute())
 
 
 def _installed(name: str) -> bool:

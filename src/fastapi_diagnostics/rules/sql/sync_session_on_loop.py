@@ -105,9 +105,11 @@ def _message(
     blocks: list[LoopBlock],
     victims: int,
 ) -> str:
+    spent = spent_ms(queries)
+    took = f"{spent:.1f} ms in all" if spent >= 0.1 else "less than 0.1 ms in all"  # noqa: PLR2004
     text = (
         f"{name_of(record)} ran {plural(len(queries), 'statement')} of a synchronous driver "
-        f"({queries[0].dialect}) on the event loop{at(where)}, {spent_ms(queries):.1f} ms in all"
+        f"({queries[0].dialect}) on the event loop{at(where)}, {took}"
     )
     if blocks:
         text += f"; it held the loop for {_held_ms(blocks):.0f} ms"
