@@ -213,6 +213,7 @@ def charge_running(state: LoopState, recorder: Recorder) -> None:
 
     A record is mostly sealed in the very step that blocked, so it cannot wait for its end.
     """
+    state.settle()
     if state.opening is not None:
         claim_opening(state, recorder)
     step = state.step

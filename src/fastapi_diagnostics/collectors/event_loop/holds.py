@@ -16,7 +16,7 @@ from fastapi_diagnostics.collectors.event_loop.kinds import recognised
 from fastapi_diagnostics.collectors.event_loop.late import LATE, NOBODY
 from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART, Pulse, waited_for_gil
-from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, Block, LoopState
+from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, Block, LoopState, Reading
 from fastapi_diagnostics.collectors.event_loop.texts import call_text
 from fastapi_diagnostics.collectors.event_loop.threads import (
     Doing,
@@ -46,12 +46,22 @@ _MAX_UNSEALED: Final = 50
 _MAX_PLACES: Final = 200
 
 
+STALE_S: Final = 0.005
+"""Clocks of other threads are read anew when these had so much processor time together."""
+
+
 class _Before(NamedTuple):
-    """How things stood at the end of the latest turn; `clocks` are CPU seconds by thread."""
+    """How things stood at the end of the latest turn, or when it was put off.
+
+    Attributes:
+        clocks: CPU seconds by thread; of all together, `STALE_S` may be missing.
+        others_s: CPU seconds of all but the loop's thread when these were read; `None` for unknown.
+    """
 
     at: float
     clocks: Mapping[int, float]
     pulse: Pulse | None
+    others_s: float | None = None
 
 
 class Holds:
@@ -104,6 +114,21 @@ class Holds:
         kept = {ident: clock for ident, (_, clock) in present.items()}
         self._before = _Before(time.perf_counter(), kept, pulse)
         self._tell_sealed()
+
+    def renew(self, reading: Reading) -> None:
+        """Note how things stand where no turn was needed; called on the loop's thread."""
+        before = self._before
+        if before is None:
+            return
+        others_s, kept = before.others_s, before.clocks
+        if others_s is None or reading.others_s - others_s > STALE_S:
+            others_s = reading.others_s
+            kept = {ident: clock for ident, (_, clock) in clocks().items()}
+        self._before = _Before(reading.at, kept, reading.pulse, others_s)
+
+    def expects(self) -> bool:
+        """Tell whether a block waits for its record."""
+        return bool(self._unsealed)
 
     def pending(self) -> bool:
         """Tell whether a record has to be amended."""

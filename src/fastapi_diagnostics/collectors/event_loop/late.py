@@ -6,12 +6,10 @@ from typing import Final
 
 import msgspec
 
-from fastapi_diagnostics.collectors.event_loop.state import Block
+from fastapi_diagnostics.collectors.event_loop.state import SETTLED_S, Block
 from fastapi_diagnostics.locks import Lock
 from fastapi_diagnostics.record import LoopBlock
 
-SETTLED_S: Final = 0.15
-"""So long after a block its victims have had their turn."""
 _REMEMBERED: Final = 64
 
 

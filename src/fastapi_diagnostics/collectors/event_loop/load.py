@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-MAX_MARKS: Final = 512
-"""Ten seconds of a loop with nothing to do, two of one in a long step."""
+MAX_MARKS: Final = 1024
+"""Twenty seconds of a loop with nothing to do, six of a busy one, four of one in a long step."""
 
 
 class Mark(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any, Self
 from fastapi_diagnostics.collectors.event_loop.blocks import charge_running
 from fastapi_diagnostics.collectors.event_loop.facts import fact_of, short_fact
 from fastapi_diagnostics.collectors.event_loop.own_time import own_time
-from fastapi_diagnostics.collectors.event_loop.state import Block, Shorts, running_state
+from fastapi_diagnostics.collectors.event_loop.state import WATCHED, Block, Shorts, running_state
 from fastapi_diagnostics.collectors.times import PART, TimePart
 from fastapi_diagnostics.record import Wait
 from fastapi_diagnostics.recorder import Recorder
@@ -44,7 +44,10 @@ class LoopPart(TimePart):
         state = running_state()
         if state is not None:
             charge_running(state, recorder)
-        elif self.on_loop == 0.0:
+        else:
+            for loop in tuple(WATCHED.values()):
+                loop.settle()  # of another thread, and yet it may have run some of this
+        if state is None and self.on_loop == 0.0:
             self.on_loop = self.queued = None  # in a thread, or on a loop that is not watched
         fields = super().seal(recorder)
         if state is not None and state.driven:

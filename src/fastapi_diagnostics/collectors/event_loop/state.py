@@ -1,12 +1,14 @@
 """What is known of one event loop at this moment, and of its recent blocks."""
 
 import itertools
+import math
 import os
 import threading
 import time
 import weakref
 from asyncio import _get_running_loop
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -25,7 +27,11 @@ tells steps apart."""
 MAX_VICTIMS: Final = 50
 LOOK_SHARE: Final = 0.4
 """A callback is looked at once it is this share of the threshold old: 20 of 50 ms."""
-_NEVER: Final = -1.0
+NEVER: Final = -1.0
+AT_ONCE: Final = NEVER
+NOT_NOW: Final = math.inf
+SETTLED_S: Final = 0.15
+"""So long after a block its victims have had their turn."""
 PASSES: Final = 2
 """What was queued before the second turn after a block came from what the first one found."""
 
@@ -69,6 +75,11 @@ class Reading(NamedTuple):
     starved: float | None
     pulse: Pulse | None = None
     slices: int | None = None
+
+    @property
+    def others_s(self) -> float:
+        """CPU seconds of the other threads; zero where that cannot be told."""
+        return 0.0 if self.thread is None else self.process - self.thread
 
 
 class Watch(NamedTuple):
@@ -179,6 +190,9 @@ class LoopState:
 
     Attributes:
         step: `None` while no callback runs.
+        report_at: The first step from then on tells the watchdog that the loop goes on.
+        calm_until: A step that ends earlier was short, and nobody waited for a block before it.
+        settle: Gives the request what the timer has summed up for it; on the loop's thread.
         touched: Whether a request ran since the watchdog last looked.
         watches: What was seen of the latest step that was looked at, and of the one before:
             the watchdog may come to a new step before the old one has been judged.
@@ -194,6 +208,33 @@ class LoopState:
         load: How busy it has been.
     """
 
+    __slots__ = (
+        "_clock_id",
+        "_files",
+        "_folder",
+        "aftermath",
+        "arrivals",
+        "before_response",
+        "blocked_until",
+        "blocks",
+        "calm_until",
+        "ident",
+        "load",
+        "looking",
+        "loop",
+        "next_sample",
+        "opening",
+        "queueing",
+        "readings",
+        "report_at",
+        "settle",
+        "step",
+        "switches",
+        "told",
+        "touched",
+        "watches",
+    )
+
     driven = False
 
     def __init__(self, loop: Any) -> None:
@@ -201,11 +242,14 @@ class LoopState:
         self.ident = threading.get_ident()
         self.queueing = False
         self.step: Step | None = None
+        self.report_at = AT_ONCE
+        self.calm_until = NEVER
+        self.settle: Callable[[], None] = _nothing
         self.touched = True
         self.watches: tuple[Watch, ...] = ()
         self.looking: tuple[Look, dict[Any, Call]] | None = None
         self.opening: Opening | None = None
-        self.blocked_until = _NEVER
+        self.blocked_until = NEVER
         self.blocks: deque[Block] = deque(maxlen=8)
         self.aftermath: Aftermath | None = None
         self.arrivals: tuple[Block, Knocking] | None = None
@@ -218,6 +262,18 @@ class LoopState:
         self._clock_id = thread_clock(self.ident)
         self._folder = f"/proc/self/task/{threading.get_native_id()}/"
         self._files: dict[str, int | None] = {}
+
+    def is_calm_at(self, now: float) -> bool:
+        """Tell whether no block is so recent that somebody may still have to wait for it."""
+        return now - self.blocked_until >= SETTLED_S
+
+    def reports_from(self, begin: float, delay_s: float) -> None:
+        """Let steps pass unjudged that begin at *begin* and end within a delay."""
+        self.report_at = self.calm_until = begin + delay_s
+
+    def attends(self) -> None:
+        """Have every step judged, and none reported."""
+        self.report_at, self.calm_until = NOT_NOW, NEVER
 
     def is_over(self) -> bool:
         """Tell whether the loop is gone or closed."""
@@ -301,6 +357,10 @@ WATCHED: Final[dict[int, LoopState]] = {}
 see `_asyncio_private`."""
 DRIVEN: Final[dict[int, LoopState]] = {}
 """By thread: the state where the loop takes no stand-ins."""
+
+
+def _nothing() -> None:
+    pass
 
 
 def _forget(loop: int, _: object) -> None:

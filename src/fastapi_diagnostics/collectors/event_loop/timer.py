@@ -12,11 +12,11 @@ from typing import Any, Final
 from fastapi_diagnostics.collectors.event_loop import blocks, sampling
 from fastapi_diagnostics.collectors.event_loop._asyncio_private import NAME, queue_of, queueing
 from fastapi_diagnostics.collectors.event_loop.outside import note_outside
-from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState
+from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState, Step
 from fastapi_diagnostics.collectors.event_loop.victims import note_arrival, note_waits
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.recorder import CURRENT
+from fastapi_diagnostics.recorder import CURRENT, Recorder
 
 SOON: Final = ("call_soon", "call_soon_threadsafe")
 PATCHED: Final = frozenset({*SOON, NAME, "call_at", "call_later"})
@@ -49,55 +49,82 @@ def patch(loop: Any, state: LoopState) -> dict[str, Any]:
 
 
 def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one closure, called often
-    """Make what runs in place of each callback."""
+    """Make what runs in place of each callback.
+
+    Most callbacks are short and follow another of the same request: their times are summed up
+    here, and given to the request at its next other one or when `LoopState.settle` is called.
+    """
     clock = time.perf_counter
     watchdog = WATCHDOG
     current = CURRENT.get
     settings = SETTINGS
-    total = 0.0
-    state.load.ended = lambda: total
+    latest: Recorder | None = None
+    spent_s = waited_s = total_s = 0.0
 
     def timed(callback: Callable[..., Any], args: tuple[Any, ...], queued: float) -> Any:
-        nonlocal total
+        nonlocal spent_s, waited_s
         before = state.step
         begin = clock()
-        state.step = (begin, queued)
-        if watchdog.asleep:
-            watchdog.wake_for(state)
+        state.step = step = (begin, queued)
+        if begin >= state.report_at:
+            watchdog.report(state, begin)
         try:
             return callback(*args)
         finally:
             ended = clock()
-            step = state.step
-            state.step = before
-            total += ended - begin
-            recorder = current()
-            if recorder is not None and (part := recorder.timing) is not None:  # None: closed
-                try:
-                    began, ready = step
-                    if recorder.started > began:
-                        began = recorder.started
-                        if state.arrivals is not None:
-                            note_arrival(state, recorder)
-                    else:
-                        part.queued += began - ready
-                    spent = ended - began
-                    part.on_loop += spent
-                    if ready < state.blocked_until:
-                        note_waits(state, recorder, ready, began)
-                    if spent >= settings.short_s:
-                        blocks.note_step(state, recorder, step, began, ended)
-                        if before is not None and spent >= settings.threshold_s:
-                            state.step = (ended, ended)  # the one around it: count from here
-                except Exception as error:  # noqa: BLE001 - ours, contained
-                    FAULTS.note("event loop", error)
-            elif ended - begin >= settings.threshold_s:
-                note_outside(state, callback, step, ended)
+            if current() is latest and state.step is step and ended < state.calm_until:
+                state.step = before
+                spent_s += ended - begin
+                waited_s += begin - queued
+            else:
+                note(callback, before, begin, ended)
             # Since Python 3.12 this frame may live on in the traceback of what the callback raised;
             # a failed task would hold itself, and asyncio tell of it only when the collector runs.
             del callback, args
 
-    sampling.OWN_STEP.add(timed.__code__)
+    def note(callback: Callable[..., Any], before: Step | None, begin: float, ended: float) -> None:
+        nonlocal latest, total_s
+        try:
+            step = state.step or (begin, begin)
+            state.step = before
+            settle()
+            total_s += ended - begin
+            latest = recorder = current()
+            if recorder is not None and (part := recorder.timing) is not None:  # None: closed
+                began, ready = step
+                if recorder.started > began:
+                    began = recorder.started
+                    if state.arrivals is not None:
+                        note_arrival(state, recorder)
+                else:
+                    part.queued += began - ready
+                spent = ended - began
+                part.on_loop += spent
+                if ready < state.blocked_until:
+                    note_waits(state, recorder, ready, began)
+                if spent >= settings.short_s:
+                    blocks.note_step(state, recorder, step, began, ended)
+                    if before is not None and spent >= settings.threshold_s:
+                        state.step = (ended, ended)  # the one around it: count from here
+            elif ended - begin >= settings.threshold_s:
+                note_outside(state, callback, step, ended)
+            if before is not None:
+                latest = None  # the one around it may have begun before the request
+        except Exception as error:  # noqa: BLE001 - ours, contained
+            FAULTS.note("event loop", error)
+
+    def settle() -> None:
+        nonlocal spent_s, waited_s, total_s
+        spent, waited, spent_s, waited_s = spent_s, waited_s, 0.0, 0.0
+        total_s += spent
+        part = None if latest is None else latest.timing
+        if part is not None:
+            part.on_loop += spent
+            part.queued += waited
+
+    state.settle = settle
+    state.load.ended = lambda: total_s + spent_s
+    sampling.OWN_STEP.update((timed.__code__, note.__code__))
     return timed
 
 

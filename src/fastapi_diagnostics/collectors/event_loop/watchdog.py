@@ -1,4 +1,8 @@
-"""One thread that looks at loops while requests are in flight, and otherwise sleeps in a lock."""
+"""One thread that looks at loops that stand still, and otherwise sleeps.
+
+Where the alarm can be moved, a loop that goes on puts the next look off, so that nobody wakes up
+beside it. Elsewhere, and while threads compete for the GIL, it looks at regular turns.
+"""
 
 import math
 import threading
@@ -6,11 +10,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from fastapi_diagnostics.collectors.event_loop.alarm import Alarm, make_alarm
 from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART
 from fastapi_diagnostics.collectors.event_loop.running import RUNNING_S, tell_running
 from fastapi_diagnostics.collectors.event_loop.sampling import look_at, name_calls, read_texts
 from fastapi_diagnostics.collectors.event_loop.state import (
+    AT_ONCE,
     SETTINGS,
     LoopState,
     Watch,
@@ -23,6 +29,13 @@ from fastapi_diagnostics.recorder import active
 NAME: Final = "fastapi-diagnostics watchdog"
 LINGER_S: Final = 1.0
 """Stays up so long after it was woken, or saw something, so that a burst wakes it once a second."""
+PUT_OFF_SHARE: Final = 0.7
+"""A loop that goes on is looked at after this share of the time after which a step is looked at:
+in time to stand in the queue for the GIL where a call keeps it."""
+REPORT_SHARE: Final = 0.3
+"""It puts the look off again after this share, so a step has the sum of both before it is seen."""
+OTHERS_SHARE: Final = 0.5
+"""Where other threads had more of a processor than this, they compete with the loop."""
 _SCHEDULE: Final = ((12, 0.004), (40, 0.01), (200, 0.05))
 """How many samples of a step, and how far apart in seconds."""
 _MIN_DELAY_S: Final = 0.001
@@ -34,35 +47,29 @@ class Watchdog:
     """Samples the steps that have run for a while.
 
     Attributes:
-        asleep: Whether it waits for `wake_for`.
+        asleep: Whether it waits to be woken.
         turns: How often it has looked.
         on_turn: Called once in each turn with the clock; tells late victims.
         on_drowsy: Asked before it falls asleep whether something is still to be told.
     """
 
     def __init__(self) -> None:
-        self.asleep = True
         self.turns = 0
         self.states: tuple[LoopState, ...] = ()
         self.on_turn: Callable[[float], None] = lambda _: None
         self.on_drowsy: Callable[[], bool] = lambda: False
-        self._thread: threading.Thread | None = None
-        self._bell = threading.Lock()
-        self._pause = threading.Lock()
-        self._looking = threading.Lock()
-        self._ending = False
+        self._alarm: Alarm | None = None
         self._reset()
 
     def _reset(self) -> None:
-        self._bell = threading.Lock()
-        self._bell.acquire()
-        self._pause = threading.Lock()
-        self._pause.acquire()
-        self._looking = threading.Lock()
-        self._thread = None
+        self._close_alarm()
+        self._looking = threading.RLock()
+        self._thread: threading.Thread | None = None
         self._ending = False
         self._late = 0.0
         self._due = math.inf
+        self._until = 0.0
+        self._turned = 0.0
         self._cpu = 0.0
         self._clock_id: int | None = None
         self.asleep = True
@@ -86,10 +93,18 @@ class Watchdog:
                 kept.append(known)
         self.states = (*kept, state)
 
-    def wake_for(self, state: LoopState) -> None:
-        """Wake up if a request is running in the present context."""
-        if active() is not None:
-            self.wake(state)
+    def report(self, state: LoopState, now: float) -> None:
+        """Be told that a loop goes on: by its first step from `LoopState.report_at` on."""
+        try:
+            state.attends()
+            if not self.asleep:
+                self._put_off(state, now)
+            elif active() is None:
+                state.report_at = AT_ONCE
+            else:
+                self.wake(state)
+        except Exception as error:  # noqa: BLE001 - ours, contained: the loop calls this unguarded
+            FAULTS.note("watchdog report", error)
 
     def wake(self, state: LoopState) -> None:
         """Wake up; called on the loop's thread."""
@@ -100,14 +115,38 @@ class Watchdog:
             state.note_reading()
             state.mark(self.late(), self.turns)
             self.asleep = False
-            if self._thread is None:
+            if self._alarm is not None:
+                self._plan(SETTINGS.short_s * PUT_OFF_SHARE)
+                self._let_pass(self._alarm)
+            elif self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
                 self._thread.start()
-            self._bell.release()
         except RuntimeError:
-            # The bell was rung by another thread just now, or the interpreter is shutting down
-            # and starts no more threads. In both cases there is nothing to do.
+            return  # the interpreter is shutting down and starts no more threads
+
+    def _put_off(self, state: LoopState, now: float) -> None:
+        """Look later than planned, as nothing has stood still; 10 µs on the loop's thread.
+
+        Notes what a turn would note. Does nothing where the watchdog is late already, was not
+        there for long, or where others compete with the loop: then it has to see for itself.
+        """
+        if active() is not None:
+            state.touched = True
+            self._until = now + LINGER_S
+        if now >= min(self._due, self._until, self._turned + LINGER_S):
             return
+        if not state.is_calm_at(now):
+            return
+        before, reading = state.readings[-1], state.read()
+        if reading.others_s - before.others_s > (reading.at - before.at) * OTHERS_SHARE:
+            return
+        state.readings.append(reading)
+        state.mark(self.late(), self.turns)
+        HOLDS.renew(reading)
+        if time.perf_counter() >= self._due:  # reading lets go of the GIL
+            return
+        self._plan(SETTINGS.short_s * PUT_OFF_SHARE)
+        state.reports_from(now, SETTINGS.short_s * REPORT_SHARE)
 
     def end(self) -> None:
         """End the thread and wait for it."""
@@ -115,17 +154,22 @@ class Watchdog:
         if thread is None:
             self._ending = False
             return
-        for lock in (self._bell, self._pause):
-            if lock.locked():
-                lock.release()
+        if self._alarm is not None:
+            self._alarm.set(0.0)
         if thread is not threading.current_thread():
             thread.join(timeout=2.0)
-        for state in self.states:
-            state.close()
-        self.states = ()
+        with self._looking:  # who looks in the watchdog's place reads their files
+            for state in self.states:
+                state.close()
+            self.states = ()
         HEART.end()
         HOLDS.forget()
         self._reset()
+
+    def _close_alarm(self) -> None:
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            alarm.close()
 
     def glance(self) -> None:
         """Look in the watchdog's place if it is late; for a thread of ours that just got the GIL.
@@ -153,39 +197,74 @@ class Watchdog:
         self._late = self.late()
         self._cpu = cpu_seconds(self._clock_id)
         self._due = time.perf_counter() + delay
+        if self._alarm is not None and delay < math.inf:
+            self._alarm.set(delay)
         return self._due
 
     def _run(self) -> None:
         HEART.begin()
         self._clock_id = thread_clock(threading.get_ident())
+        alarm = self._alarm = make_alarm()
         while not self._ending:
-            self._bell.acquire()
-            while not self._ending and self._awake():
+            while not self._ending and not self.asleep and self._awake(alarm):
                 pass
+            if not self._ending:
+                alarm.wait()
 
-    def _awake(self) -> bool:
+    def _awake(self, alarm: Alarm) -> bool:
         """Look until nothing has happened for a while; `False` when it may sleep."""
-        due = time.perf_counter()
-        until = due + LINGER_S
+        due = min(time.perf_counter(), self._due)
+        self._until = due + LINGER_S
         while not self._ending:
             now = time.perf_counter()
             if sum(self._is_touched(state) for state in self.states):  # all of them, so no any()
-                until = now + LINGER_S
-            if now >= until and not self.on_drowsy():
+                self._until = now + LINGER_S
+            if now >= self._until and not self.on_drowsy():
                 break
             delay = self._turn(now, due)
             if delay > 0:
-                due = self._plan(delay)
-                self._pause.acquire(timeout=delay)
+                due = self._pause(alarm, delay)
         for state in self.states:
             if state.switches is not None:
                 state.switches.clear()  # it holds greenlets
         self._plan(math.inf)
         self.asleep = True
+        for state in self.states:
+            state.report_at = AT_ONCE
         if any(state.touched for state in self.states):  # since we looked: nobody will ring
             self.asleep = False
             return True
         return False
+
+    def _pause(self, alarm: Alarm, delay: float) -> float:
+        """Wait for the next turn, which the loop puts off as long as it goes on.
+
+        Returns:
+            When that turn was to be.
+        """
+        self._plan(delay)
+        self._let_pass(alarm)
+        alarm.wait()
+        for state in self.states:
+            state.attends()
+        return self._due
+
+    def _let_pass(self, alarm: Alarm) -> None:
+        """Have the loop report after a while, if that can put off the alarm."""
+        if alarm.movable and self._is_quiet():
+            (state,) = self.states
+            step, now = state.step, time.perf_counter()
+            state.reports_from(step[0] if step else now, SETTINGS.short_s * REPORT_SHARE)
+
+    def _is_quiet(self) -> bool:
+        """Tell whether there is nothing to see or to tell but that the one loop goes on."""
+        if len(self.states) != 1 or self.states[0].driven:
+            return False
+        (state,) = self.states
+        step, now = state.step, time.perf_counter()
+        young = step is None or now - step[0] < SETTINGS.short_s
+        told = not HOLDS.expects() and not self.on_drowsy()
+        return young and told and state.is_calm_at(now)
 
     def _is_touched(self, state: LoopState) -> bool:
         touched, state.touched = state.touched, False
@@ -199,6 +278,7 @@ class Watchdog:
             due: When this turn was to be; if it is late, somebody may have kept the GIL.
         """
         self.turns += 1
+        self._turned = now
         delay = SETTINGS.short_s
         states = self.states
         with FAULTS.contained("watchdog threads"):
@@ -213,7 +293,7 @@ class Watchdog:
             with FAULTS.contained("watchdog threads"):
                 HOLDS.turn(due, states)
         with FAULTS.contained("watchdog turn"):
-            self.on_turn(now)
+            self.on_turn(time.perf_counter())
         return delay
 
     def _look(self, state: LoopState, now: float) -> float:

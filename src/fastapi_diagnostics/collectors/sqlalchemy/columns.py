@@ -28,8 +28,6 @@ _LEFT = re.compile(
 _RIGHT = re.compile(r"[\s)]*" + _SIGN + r"(?:\w+\(\s*)*(?:\w+\.)?" + _NAME, re.IGNORECASE)
 _INSERT = re.compile(r"\s*(?:INSERT|REPLACE)\b[^(]*+\(([^()]*)\)[^(]*?\bVALUES\s*\(", re.IGNORECASE)
 _BRACKETS = re.compile(r"'(?:[^']|'')*+(?:'|\Z)|[(),]")
-
-
 _WORD = re.compile(r"[A-Za-z_]\w+")
 
 

@@ -58,10 +58,16 @@ def _separated(error: RejectionError, rejection: Rejection) -> Hint | None:
         text=f"several values came as one, with commas; a list is sent as {name}=…&{name}=…",
         fix=Fix(
             summary=f"Repeat the parameter {name}, once for each value.",
-            code="&".join(f"{name}={quote(part.strip())}" for part in parts[:_SHOWN_VALUES]),
+            code="&".join(f"{name}={quote(part.strip())}" for part in _whole(parts)),
         ),
         confidence="likely",
     )
+
+
+def _whole(parts: list[str]) -> list[str]:
+    """Give the first values; the last one of a long text was cut in its middle."""
+    whole = parts[:-1] if "…" in parts[-1] else parts
+    return whole[:_SHOWN_VALUES]
 
 
 def _alias(error: RejectionError, rejection: Rejection) -> Hint | None:
