@@ -1,12 +1,16 @@
 """Facts and findings with sensible defaults: a test says only what matters to it."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import msgspec
 
 from fastapi_diagnostics.finding import Finding
 from fastapi_diagnostics.record import Location, Query, RequestRecord
 from fastapi_diagnostics.store.protocol import Report
+
+NOW_S: Final = datetime(2026, 11, 22, 11, tzinfo=UTC).timestamp()
+"""An hour after the records: what looks at them must not go by the day on which tests run."""
 
 
 def a_location(**changes: Any) -> Location:

@@ -1,6 +1,5 @@
 """A stand-in for the running diagnostics: a memory store, and the rest typed by hand."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from fastapi_diagnostics.outputs.api import api_routes
 from fastapi_diagnostics.outputs.dashboard import dashboard_routes
 from fastapi_diagnostics.store.limits import Limits
 from fastapi_diagnostics.store.opening import open_store
+from tests.builders import NOW_S
 
 PREFIX = "/_diagnostics"
 CSP = (
@@ -51,7 +51,7 @@ class FakeBackend:
     """What the outputs need, under the control of a test."""
 
     def __init__(self, **changes: Any) -> None:
-        self.store = open_store("memory:", directory=Path(), clock=time.time, limits=Limits())
+        self.store = open_store("memory:", directory=Path(), clock=lambda: NOW_S, limits=Limits())
         self.prefix = PREFIX
         self.editor: str | None = None
         self.editor_path_map: tuple[tuple[str, str], ...] = ()
