@@ -124,7 +124,7 @@ async def _served(count: int, *, watched: bool) -> float:
         recorder = _request()
         await asyncio.sleep(0)
         if watched:
-            event_loop.before_response()
+            event_loop.before_response(time.perf_counter())
         recorder.take("closed", {})
         recorder.close()
 

@@ -6,6 +6,7 @@ Everything passes through unbuffered; what the application raises passes through
 import asyncio
 import functools
 import sys
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from fastapi_diagnostics.asgi import ASGIApp, Message, Receive, Scope, Send, route_path
@@ -17,6 +18,7 @@ SCOPE_KEY = "fastapi_diagnostics"
 """Tells a scope that is being recorded, however often the middleware stands in its way."""
 
 SERVER_ERROR = 500
+_RECORDED = frozenset({"http", "websocket"})
 _LAST_MESSAGES = frozenset({"http.response.pathsend", "websocket.close"})
 
 
@@ -40,8 +42,11 @@ class Runtime(Protocol):
         """Answer a request for our own pages; *app* answers where nothing of ours is served."""
         ...
 
-    def before_response(self) -> None:
-        """Be told that a response is about to start: from now on a client may go on."""
+    def before_response(self, now: float) -> None:
+        """Be told, with a reading of the clock, that a response is about to start.
+
+        From now on a client may go on.
+        """
         ...
 
     def starting(self, app: object) -> None:
@@ -82,22 +87,43 @@ class RecordingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Record one scope, or serve the dashboard."""
+        recorder = None
         runtime = self._runtime
-        if runtime is None or SCOPE_KEY in scope:
+        if runtime is not None and SCOPE_KEY not in scope:
+            kind = scope["type"]
+            if kind == "lifespan":
+                await self._lifespan(runtime, scope, receive, send)
+                return
+            if kind in _RECORDED:
+                if (
+                    runtime.serving
+                    and runtime.prefix in scope["path"]
+                    and _is_under(scope, runtime)
+                ):
+                    CURRENT.set(None)  # a connection that is kept alive may bring an earlier one
+                    await runtime.dashboard(self.app, scope, receive, send)
+                    return
+                if runtime.recording:
+                    recorder = _opened(runtime, scope)
+        if recorder is None or runtime is None:
             await self.app(scope, receive, send)
             return
-        kind = scope["type"]
-        if kind == "lifespan":
-            await self._lifespan(runtime, scope, receive, send)
-        elif kind not in {"http", "websocket"}:
-            await self.app(scope, receive, send)
-        elif runtime.serving and runtime.prefix in scope["path"] and _is_under(scope, runtime):
-            CURRENT.set(None)  # a connection that is kept alive may bring an earlier request's
-            await runtime.dashboard(self.app, scope, receive, send)
-        elif runtime.recording:
-            await _record(self.app, runtime, scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
+        # From here on in this frame: another one for each request would cost as much as a hook.
+        around = recorder.outer
+        CURRENT.set(recorder)
+        if recorder.kind == "websocket":
+            receive = _counted(recorder, receive)
+        try:
+            observed = functools.partial(_sending, recorder, runtime, send)
+            call = self.app(scope, receive, observed)
+            await (call if recorder.driver is None else recorder.driver(call, recorder))
+        except Exception as error:
+            _note(recorder, error)
+            raise
+        finally:
+            runtime.keep(recorder, "closed")
+            if around is not None:  # called in process: the capture's own code goes on in this task
+                CURRENT.set(around)
 
     async def _lifespan(self, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
         scope[SCOPE_KEY] = True
@@ -116,30 +142,15 @@ class RecordingMiddleware:
         await self.app(scope, receive, observed_send)
 
 
-async def _record(
-    app: ASGIApp, runtime: Runtime, scope: Scope, receive: Receive, send: Send
-) -> None:
+def _opened(runtime: Runtime, scope: Scope) -> Recorder | None:
+    """Open a recording; `None` if that fails: the request goes on unrecorded."""
     try:
         recorder = runtime.open(scope)
-    except Exception as error:  # noqa: BLE001 - ours, contained: the request goes on unrecorded
+    except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("open", error)
-        await app(scope, receive, send)
-        return
+        return None
     scope[SCOPE_KEY] = recorder.id
-    around = recorder.outer
-    CURRENT.set(recorder)
-    if scope["type"] == "websocket":
-        receive = _counted(recorder, receive)
-    try:
-        call = app(scope, receive, _observed(recorder, runtime, send))
-        await (call if recorder.driver is None else recorder.driver(call, recorder))
-    except Exception as error:
-        _note(recorder, error)
-        raise
-    finally:
-        runtime.keep(recorder, "closed")
-        if around is not None:  # called in process: the capture's own code goes on in this task
-            CURRENT.set(around)
+    return recorder
 
 
 def _counted(recorder: Recorder, receive: Receive) -> Receive:
@@ -154,33 +165,34 @@ def _counted(recorder: Recorder, receive: Receive) -> Receive:
     return counted_receive
 
 
-def _observed(recorder: Recorder, runtime: Runtime, send: Send) -> Send:
-    """Wrap ``send``: messages go on as they are, but for our two headers."""
-    headers = runtime.headers
+def _sending(recorder: Recorder, runtime: Runtime, send: Send, message: Message) -> Awaitable[None]:
+    """Stand in for ``send``: messages go on as they are, but for our two headers.
 
-    async def observed_send(message: Message) -> None:
-        kind = message["type"]
-        if kind == "http.response.start":
-            try:
-                message = _begun(recorder, message, headers=headers)
-                runtime.before_response()
-            except Exception as error:  # noqa: BLE001 - ours, contained: it goes out as it is
-                FAULTS.note("begun", error)
-            await send(message)
-        elif kind in _LAST_MESSAGES or (
-            kind == "http.response.body" and not message.get("more_body", False)
-        ):
-            if kind == "websocket.close":
-                recorder.status = message.get("code", 1000)
-            await send(message)
-            _responded(recorder, runtime)
-        else:
-            await send(message)
-
-    return observed_send
+    It is no coroutine function and gives what ``send`` gives to be awaited, but for the last
+    message, where we look at what follows.
+    """
+    kind = message["type"]
+    if kind == "http.response.start":
+        try:
+            message = _begun(recorder, runtime, message)
+        except Exception as error:  # noqa: BLE001 - ours, contained: it goes out as it is
+            FAULTS.note("begun", error)
+    elif kind == "http.response.body":
+        if not message.get("more_body", False):
+            return _last(recorder, runtime, send, message)
+    elif kind in _LAST_MESSAGES:
+        if kind == "websocket.close":
+            recorder.status = message.get("code", 1000)
+        return _last(recorder, runtime, send, message)
+    return send(message)
 
 
-def _begun(recorder: Recorder, message: Message, *, headers: bool) -> Message:
+async def _last(recorder: Recorder, runtime: Runtime, send: Send, message: Message) -> None:
+    await send(message)
+    _responded(recorder, runtime)
+
+
+def _begun(recorder: Recorder, runtime: Runtime, message: Message) -> Message:
     """Note the start of the response, and give it with our headers if they are wanted."""
     status = message["status"]
     if status >= SERVER_ERROR:
@@ -188,11 +200,13 @@ def _begun(recorder: Recorder, message: Message, *, headers: bool) -> Message:
     recorder.status = status  # from here on, what fails fails after the answer
     if recorder.phase != "response":  # as it mostly is, after serialisation
         recorder.enter("response")
-    if not headers:
-        return message
-    timing = _server_timing(round((recorder.clock() - recorder.started) * 10_000))
-    ours = (b"x-diagnostics-id", recorder.id.encode()), (b"server-timing", timing)
-    return {**message, "headers": [*message.get("headers", ()), *ours]}
+    now = recorder.clock()
+    if runtime.headers:
+        timing = _server_timing(round((now - recorder.started) * 10_000))
+        ours = (b"x-diagnostics-id", recorder.id.encode()), (b"server-timing", timing)
+        message = {**message, "headers": [*message.get("headers", ()), *ours]}
+    runtime.before_response(now)
+    return message
 
 
 @functools.lru_cache(maxsize=1024)
@@ -211,8 +225,8 @@ def _responded(recorder: Recorder, runtime: Runtime) -> None:
     try:
         if recorder.responded is not None:
             return
-        recorder.responded = recorder.clock()
-        recorder.enter("teardown")
+        recorder.responded = now = recorder.clock()
+        recorder.enter("teardown", now)
         if recorder.lingers:
             recorder.refresh = functools.partial(_keep_open, recorder, runtime)
             asyncio.get_running_loop().call_soon(recorder.refresh)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from fastapi_diagnostics.record import ExceptionFact, Kind, Phase, PhaseName, Re
 from fastapi_diagnostics.tracebacks import describe_exception
 
 MAX_EXCEPTIONS = 50
+MAX_STEPS = 200
+"""Of phases with their starts: a websocket may alternate for hours."""
 
 CURRENT: ContextVar["Recorder | None"] = ContextVar("fastapi_diagnostics_recorder", default=None)
 """Set at the start of a request and never reset: its last step still has to find it.
@@ -56,6 +58,10 @@ READINGS: dict[str, Callable[[Any], Any]] = {}
 record is made, on the worker's thread; a part may then seal the readings as they are."""
 
 
+NOTHING_KNOWN: Final = msgspec.Raw(msgspec.msgpack.encode({}))
+"""What `packed_fields` gives for none."""
+
+
 def active() -> "Recorder | None":
     """Give the recorder of the running request; `None` outside one and after it was closed."""
     recorder = CURRENT.get()
@@ -67,7 +73,9 @@ class Recorder:
 
     Attributes:
         started: Reading of *clock* at the start, in seconds.
+        started_at: Seconds since the epoch.
         phase: What the request is doing now.
+        steps: The phases until now, each followed by the reading of *clock* at its start.
         parts: One for each collector that has noted something, by the collector's name.
         lingers: Whether work may follow the response, such as background tasks or teardown;
             then the record is also kept when the response has been sent.
@@ -88,7 +96,6 @@ class Recorder:
 
     __slots__ = (
         "_seen",
-        "_steps",
         "clock",
         "closed",
         "driver",
@@ -108,48 +115,50 @@ class Recorder:
         "started",
         "started_at",
         "status",
+        "steps",
         "timing",
         "values",
         "window",
     )
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that differs between requests
+    def __init__(  # noqa: PLR0913 - one for each thing that differs between requests
         self,
-        *,
         record_id: str,
         kind: Kind,
         clock: Callable[[], float],
         wall: Callable[[], float],
         scope: Scope | None = None,
-        name: str = "",
         outer: "Recorder | None" = None,
-        phase: PhaseName = "middleware",
         values: str = "redacted",
+        *,
+        name: str = "",
+        phase: PhaseName = "middleware",
     ) -> None:
         self.id = record_id
         self.kind: Kind = kind
         self.name = name
         self.clock = clock
-        self.started = clock()
+        self.started = started = clock()
         self.started_at = wall()
         self.phase: PhaseName = phase
-        self.parts: dict[str, Any] = {name: make() for name, make in PARTS_FROM_START.items()}
+        self.steps: list[Any] = [phase, started]
+        self.parts: dict[str, Any] = {}
+        for part, make in PARTS_FROM_START.items():
+            self.parts[part] = make()
         self.timing: Any = self.parts.get("time")
         self.outer = outer
-        self.closed = False
+        self.closed = self.lingers = False
         self.sealing: State = "open"
-        self.lingers = False
-        self.responded: float | None = None
-        self.driver: Callable[[Any, Recorder], Any] | None = None
-        self.refresh: Callable[[], None] | None = None
         self.scope = scope
         self.inner: Mapping[str, Any] | None = None
+        self.driver: Callable[[Any, Recorder], Any] | None = None
+        self.refresh: Callable[[], None] | None = None
+        self.responded: float | None = None
         self.status: int | None = None
         self.values = values
         self.window = 0
         self.exceptions: list[ExceptionFact] = []
         self._seen: list[BaseException] = []
-        self._steps: list[tuple[PhaseName, float]] = [(phase, self.started)]
 
     def part(self, name: str, make: Callable[[], P]) -> P:
         """Give a collector's part, made at its first fact."""
@@ -158,21 +167,24 @@ class Recorder:
             found = self.parts[name] = make()
         return found
 
-    def enter(self, phase: PhaseName) -> None:
-        """Note that the request goes on to another phase."""
+    def enter(self, phase: PhaseName, now: float | None = None) -> None:
+        """Note that the request goes on to another phase, at this reading of the clock if given."""
         if phase == self.phase:
             return
         try:
             self.phase = phase
-            if len(self._steps) < 100:  # noqa: PLR2004 - a websocket may alternate for hours
-                self._steps.append((phase, self.clock()))
+            steps = self.steps
+            if len(steps) < MAX_STEPS:
+                steps += phase, self.clock() if now is None else now
         except Exception as error:  # noqa: BLE001 - ours, contained: hooks call this unguarded
             FAULTS.note("enter", error)
 
     def phase_during(self, begin: float, end: float) -> PhaseName:
         """Give the phase that took most of a stretch, between two readings of the clock."""
-        starts = [begin, *(min(max(start, begin), end) for _, start in self._steps[1:]), end]
-        spent = [(starts[i + 1] - starts[i], name) for i, (name, _) in enumerate(self._steps)]
+        names: list[PhaseName] = self.steps[::2]
+        starts: list[float] = self.steps[3::2]
+        bounds = [begin, *(min(max(start, begin), end) for start in starts), end]
+        spent = [(bounds[i + 1] - bounds[i], name) for i, name in enumerate(names)]
         return max(spent, key=lambda item: item[0])[1]
 
     def note_exception(self, error: BaseException, phase: PhaseName | None = None) -> int:
@@ -207,7 +219,9 @@ class Recorder:
         """Make the immutable record at once, where nobody waits for it."""
         return self.take(state, fields).record()
 
-    def take(self, state: State, fields: dict[str, Any]) -> "Sealed":
+    def take(
+        self, state: State, fields: dict[str, Any], known: msgspec.Raw = NOTHING_KNOWN
+    ) -> "Sealed":
         """Take plain values of everything, on this thread.
 
         A part that fails is counted and left out.
@@ -215,6 +229,7 @@ class Recorder:
         Args:
             state: Whether more may follow.
             fields: The caller's own; those of the parts are added.
+            known: More fields, from `packed_fields`; the others take precedence.
         """
         self.sealing = state
         now = self.clock()
@@ -226,12 +241,13 @@ class Recorder:
         if self.exceptions:
             fields["exceptions"] = self.exceptions
         times = (self.started_at, self.started, self.responded or now, now)
-        core = (self.id, self.kind, state, self.name, self.status, times, self._steps)
+        core = (self.id, self.kind, state, self.name, self.status, times, self.steps)
         try:
-            data = _pack((core, fields))
+            data = _pack((core, known, fields))
         except UnicodeEncodeError:  # half a surrogate pair, as in names of files
-            data = _pack(_encodable(msgspec.to_builtins((core, fields))))
-        return Sealed(id=self.id, data=data)
+            core, fields = _encodable(msgspec.to_builtins((core, fields)))
+            data = _pack((core, known, fields))
+        return Sealed(self.id, data)
 
     def close(self) -> None:
         """Take no more facts, hand them to the capture around, let go of live objects."""
@@ -239,10 +255,10 @@ class Recorder:
         outer = self.outer
         if outer is not None and not outer.closed:
             outer.absorb(self)
-        self.outer = self.scope = self.inner = None
-        self.driver = self.refresh = self.timing = None
+        self.outer = self.scope = self.inner = self.driver = self.refresh = self.timing = None
         self.parts = {}
-        self._seen.clear()
+        if self._seen:
+            self._seen = []
 
     def absorb(self, inner: "Recorder") -> None:
         """Take over the facts of a recorder that ran inside this one."""
@@ -253,7 +269,7 @@ class Recorder:
         self.exceptions += inner.exceptions
 
 
-class Sealed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """One record as bytes: what leaves the request's path.
 
     Being bytes it cannot hold a live object, its size is known exactly, and the worker frees
@@ -266,7 +282,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def record(self) -> RequestRecord:
         """Put the values in order; needs nothing of the request any more."""
-        core, fields = _unpack(self.data)
+        core, known, fields = _unpack(self.data)
         times = core.times
         return msgspec.convert(
             {
@@ -279,6 +295,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 "duration_ms": _ms(times.responded - times.started),
                 "phases": tuple(_phases(core)),
                 "worker": os.getpid(),
+                **known,
                 **fields,
                 **{name: READINGS[name](fields[name]) for name in READINGS if name in fields},
             },
@@ -296,7 +313,7 @@ class _Times(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Core(msgspec.Struct, frozen=True, array_like=True):
-    """What the recorder itself knows; `steps` are the phases and when each began."""
+    """What the recorder itself knows; see there."""
 
     id: str
     kind: Kind
@@ -304,11 +321,19 @@ class _Core(msgspec.Struct, frozen=True, array_like=True):
     name: str
     status: int | None
     times: _Times
-    steps: tuple[tuple[PhaseName, float], ...]
+    steps: list[Any]
 
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(tuple[_Core, dict[str, Any]]).decode
+_unpack = msgspec.msgpack.Decoder(tuple[_Core, dict[str, Any], dict[str, Any]]).decode
+
+
+def packed_fields(fields: Mapping[str, Any]) -> msgspec.Raw:
+    """Pack fields that many records have in common, once; see `Recorder.take`."""
+    try:
+        return msgspec.Raw(_pack(fields))
+    except UnicodeEncodeError:
+        return msgspec.Raw(_pack(_encodable(msgspec.to_builtins(fields))))
 
 
 def _encodable(value: Any) -> Any:
@@ -324,8 +349,9 @@ def _encodable(value: Any) -> Any:
 
 def _phases(core: _Core) -> Iterator[Phase]:
     times = core.times
-    ends = [start for _, start in core.steps[1:]] + [times.sealed]
-    for (name, start), end in zip(core.steps, ends, strict=True):
+    names, starts = core.steps[::2], core.steps[1::2]
+    ends = [*starts[1:], times.sealed]
+    for name, start, end in zip(names, starts, ends, strict=True):
         yield Phase(name=name, started_ms=_ms(start - times.started), duration_ms=_ms(end - start))
 
 
@@ -340,7 +366,11 @@ def rfc3339(seconds: float) -> str:
 
 
 class RecordIds:
-    """Gives ids that are unique among all workers without asking for randomness each time."""
+    """Gives ids that are unique among all workers without asking for randomness each time.
+
+    Attributes:
+        following: Gives the next one; after 16 million of them `StopIteration`.
+    """
 
     def __init__(self) -> None:
         self.renew()
@@ -349,15 +379,15 @@ class RecordIds:
         """Begin a new series; a forked child must not continue its parent's."""
         # All of it is C: no two threads get the same one, and nothing is formatted.
         digits = itertools.product((secrets.token_hex(5),), *["0123456789abcdef"] * 6)
-        self._ids = map("".join, digits)
+        self.following: Callable[[], str] = map("".join, digits).__next__
 
     def __call__(self) -> str:
         """Give the next id: 16 hexadecimal digits."""
         try:
-            return next(self._ids)
+            return self.following()
         except StopIteration:
             self.renew()
-            return next(self._ids)
+            return self.following()
 
 
 RECORD_IDS = RecordIds()

@@ -19,7 +19,11 @@ from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors import sqlalchemy as sqlalchemy_collector
 from fastapi_diagnostics.collectors.application.bypassed import UNMATCHED, bypassed_handlers
-from fastapi_diagnostics.collectors.fastapi.routes import application_files, http_facts
+from fastapi_diagnostics.collectors.fastapi.routes import (
+    application_files,
+    request_facts,
+    route_facts,
+)
 from fastapi_diagnostics.collectors.hooks import HOOKS
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.finding import Rule
@@ -81,6 +85,7 @@ class Diagnostics:
         self.before_response = event_loop.before_response
         self._clock = clock
         self._wall = wall
+        self._values = settings.values
         self._make_pages = make_pages
         self._pages: ASGIApp | None = None
         self._announce = announce
@@ -93,17 +98,14 @@ class Diagnostics:
 
     def open(self, scope: Scope) -> Recorder:
         """Open a recording for an http or websocket scope."""
-        watched = self.watch_loop()
+        watched = event_loop.watch_running_loop()
+        if sqlalchemy_collector.wanted():
+            sqlalchemy_collector.install(HOOKS)
         if not self._adopted:
             self._adopt(scope.get("app"))
+        outer = None if CURRENT.get() is None else open_capture()
         recorder = Recorder(
-            record_id=RECORD_IDS(),
-            kind=scope["type"],
-            clock=self._clock,
-            wall=self._wall,
-            scope=scope,
-            outer=None if CURRENT.get() is None else open_capture(),
-            values=self.settings.values,
+            RECORD_IDS(), scope["type"], self._clock, self._wall, scope, outer, self._values
         )
         if not watched:
             recorder.driver = event_loop.driver()
@@ -124,10 +126,13 @@ class Diagnostics:
         """Seal a recording on this thread and hand the record on; never raises."""
         try:
             scope = recorder.scope
-            facts = http_facts(recorder, scope) if scope is not None else {}
-            if recorder.status in UNMATCHED and scope is not None:
+            if scope is None:  # closed before
+                return
+            known = route_facts(recorder, scope)
+            facts = request_facts(recorder, scope, known)
+            if recorder.status in UNMATCHED:
                 facts |= bypassed_handlers(scope, recorder.status)
-            self.pipeline.submit(recorder.take(state, facts))
+            self.pipeline.submit(recorder.take(state, facts, known.packed))
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("keep", error)
         if state == "closed":

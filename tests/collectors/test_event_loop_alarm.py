@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,8 +46,8 @@ class Waiter:
 
     def slices(self) -> int:
         """How often the thread has run."""
-        with open(f"/proc/self/task/{self._thread.native_id}/schedstat") as file:
-            return int(file.read().split()[2])
+        schedstat = Path(f"/proc/self/task/{self._thread.native_id}/schedstat")
+        return int(schedstat.read_text().split()[2])
 
 
 def test_it_rings_after_the_delay(alarm: Alarm) -> None:

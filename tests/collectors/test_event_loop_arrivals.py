@@ -67,7 +67,7 @@ class Server(asyncio.Protocol):
         if name == "block":
             self.blocking.set()
             time.sleep(0.3)
-        event_loop.before_response()
+        event_loop.before_response(time.perf_counter())
         self.transport.write(b"done\n")
         recorder.responded = time.perf_counter()
         self.records.append(recorder.seal("closed", route=f"GET /{name}"))

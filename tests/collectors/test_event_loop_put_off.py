@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC251 - what blocks a loop is the subject here
+# ruff: noqa: ASYNC110, ASYNC251 - what blocks a loop is the subject here
 """A loop that goes on puts the watchdog's look off, and nothing is missed for it."""
 
 import asyncio

@@ -128,7 +128,8 @@ async def test_what_pydantic_swallowed_is_one_finding_with_its_cause(
 ) -> None:
     seen = await asked(client, path)
 
-    (finding,) = seen["findings"]
+    # On a busy machine the first request of a route may block the loop as well.
+    (finding,) = (one for one in seen["findings"] if not one["rule"].startswith("LOOP"))
     (raised,) = seen["request"]["exceptions"]
     assert raised["type"].endswith("ResponseValidationError")
     assert seen["request"]["status"] == 500

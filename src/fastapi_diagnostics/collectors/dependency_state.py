@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from fastapi_diagnostics.callsite import USER, USER_CODE, Site, resolve
 from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.collectors.stand_ins import stand_in
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import LostState
 from fastapi_diagnostics.recorder import Recorder, active
@@ -60,20 +61,25 @@ class StatePart:
         self._absorbed += (fact for one in other.instances for fact in _changes(*one))
 
 
-def _watching(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def run_endpoint_function(**options: Any) -> Any:
-        try:
-            dependant = options["dependant"]
-            if dependant.dependencies:
-                recorder = active()
-                if recorder is not None:
-                    _note(recorder, dependant, options["values"])
-        except Exception as error:  # noqa: BLE001 - ours, contained
-            FAULTS.note("dependency state", error)
-        return original(**options)  # to be awaited, as it was
+_STAND_IN: Final = """
+def run_endpoint_function({parameters}):
+    if dependant.dependencies:
+        look(dependant, values)
+    return original({arguments})  # to be awaited, as it was
+"""
 
-    return run_endpoint_function
+
+def _watching(original: Callable[..., Any]) -> Any:
+    return stand_in(original, _STAND_IN, {"look": _look})
+
+
+def _look(dependant: Any, values: dict[str, Any]) -> None:
+    try:
+        recorder = active()
+        if recorder is not None:
+            _note(recorder, dependant, values)
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("dependency state", error)
 
 
 def _note(recorder: Recorder, dependant: Any, values: dict[str, Any]) -> None:

@@ -24,7 +24,9 @@ from fastapi_diagnostics.collectors.background.streams import MAX_BROKEN, body_e
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import BrokenStream
-from fastapi_diagnostics.recorder import Recorder, active
+from fastapi_diagnostics.recorder import CURRENT, Recorder, active
+
+_current = CURRENT.get
 
 NAME: Final = "background tasks"
 PROGRESS_S: Final = 0.25
@@ -44,7 +46,7 @@ def install(hooks: Hooks) -> None:
     for name in ("Response", "StreamingResponse", "FileResponse"):
         cls = getattr(responses, name, None)
         if cls is not None and "__call__" in vars(cls):
-            hooks.replace(cls, "__call__", _sending)
+            hooks.replace(cls, "__call__", functools.partial(_sending, whole=name == "Response"))
     hooks.report(NAME, on=True)
 
 
@@ -103,14 +105,11 @@ def _running(original: Callable[..., Any]) -> Callable[..., Any]:
     return __call__
 
 
-def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807
-        recorder = active()
+def _sending(original: Callable[..., Any], *, whole: bool) -> Callable[..., Any]:
+    """Wrap the sending of a response; *whole* if its body is there before it is sent."""
+
+    async def observed(recorder: Recorder, self: Any, scope: Any, receive: Any, send: Any) -> None:
         background = getattr(self, "background", None)
-        if recorder is None:
-            await original(self, scope, receive, send)
-            return
         if background is None:
             try:
                 await original(self, scope, receive, send)
@@ -133,6 +132,15 @@ def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             _broken(recorder, sending, _broke(recorder, self, error) or error)
             raise
+
+    @functools.wraps(original)
+    def __call__(self: Any, scope: Any, receive: Any, send: Any) -> Any:  # noqa: N807
+        recorder = _current()
+        if recorder is None or recorder.closed:
+            return original(self, scope, receive, send)
+        if whole and getattr(self, "background", None) is None:
+            return original(self, scope, receive, send)  # a body that is there cannot break off
+        return observed(recorder, self, scope, receive, send)
 
     return __call__
 

@@ -105,17 +105,21 @@ def driver() -> Driver | None:
         return None
 
 
-def before_response() -> None:
-    """Be called just before a response goes out, on its loop; about 0.15 µs without a block.
+def before_response(now: float) -> None:
+    """Be called just before a response goes out, on its loop; about 0.1 µs without a block.
 
     Who waits is looked up while no client can have got that response yet.
+
+    Args:
+        now: Reading of the clock.
     """
     try:
         state = running_state()
-        if state is None or state.step is None:
+        if state is None or now < state.calm_until:
             return
-        if time.perf_counter() - state.step[0] >= SETTINGS.threshold_s:
-            look_before_response(state, state.step)
+        step = state.step
+        if step is not None and now - step[0] >= SETTINGS.threshold_s:
+            look_before_response(state, step)
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop response", error)
 

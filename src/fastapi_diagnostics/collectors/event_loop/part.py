@@ -45,10 +45,7 @@ class LoopPart(TimePart):
         if state is not None:
             charge_running(state, recorder)
         else:
-            for loop in tuple(WATCHED.values()):
-                loop.settle()  # of another thread, and yet it may have run some of this
-        if state is None and self.on_loop == 0.0:
-            self.on_loop = self.queued = None  # in a thread, or on a loop that is not watched
+            self._settle_elsewhere()
         fields = super().seal(recorder)
         if state is not None and state.driven:
             on_loop, _, *others = fields[PART]
@@ -57,6 +54,13 @@ class LoopPart(TimePart):
         if self.blocks or self.shorts or self.waits:
             fields |= self._facts(recorder, first=first)
         return fields
+
+    def _settle_elsewhere(self) -> None:
+        """Take what loops of other threads have summed up: they may have run some of this."""
+        for loop in tuple(WATCHED.values()):
+            loop.settle()
+        if self.on_loop == 0.0:
+            self.on_loop = self.queued = None  # in a thread, or on a loop that is not watched
 
     def _facts(self, recorder: Recorder, *, first: bool) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -98,11 +102,12 @@ class LoopPart(TimePart):
         endpoint = scope.get("endpoint")
         # An identity that is given again says "not the first" of a new endpoint, which is harmless.
         key = id(endpoint) if endpoint is not None else scope.get("path")
-        if self._first is None:
-            self._first = key not in _ROUTES_SEEN
-        if recorder.sealing == "closed" and len(_ROUTES_SEEN) < MAX_ROUTES:
+        first = self._first
+        if first is None:
+            first = self._first = key not in _ROUTES_SEEN
+        if first and recorder.sealing == "closed" and len(_ROUTES_SEEN) < MAX_ROUTES:
             _ROUTES_SEEN.add(key)
-        return self._first
+        return first
 
 
 def _sum(one: Shorts, other: Shorts) -> Shorts:

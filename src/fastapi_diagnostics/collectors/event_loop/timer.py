@@ -59,10 +59,11 @@ def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one
     current = CURRENT.get
     settings = SETTINGS
     latest: Recorder | None = None
-    spent_s = waited_s = total_s = 0.0
+    spent_s = waited_s = 0.0  # of the latest, and not yet given to it
+    others_s = total_s = 0.0  # of nobody; of everybody else
 
     def timed(callback: Callable[..., Any], args: tuple[Any, ...], queued: float) -> Any:
-        nonlocal spent_s, waited_s
+        nonlocal spent_s, waited_s, others_s
         before = state.step
         begin = clock()
         state.step = step = (begin, queued)
@@ -72,10 +73,18 @@ def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one
             return callback(*args)
         finally:
             ended = clock()
-            if current() is latest and state.step is step and ended < state.calm_until:
+            recorder = current()
+            if recorder is latest and state.step is step and ended < state.calm_until:
                 state.step = before
                 spent_s += ended - begin
                 waited_s += begin - queued
+            elif (
+                (recorder is None or recorder.closed)
+                and before is None
+                and ended < state.calm_until
+            ):
+                state.step = None
+                others_s += ended - begin
             else:
                 note(callback, before, begin, ended)
             # Since Python 3.12 this frame may live on in the traceback of what the callback raised;
@@ -123,7 +132,7 @@ def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one
             part.queued += waited
 
     state.settle = settle
-    state.load.ended = lambda: total_s + spent_s
+    state.load.ended = lambda: total_s + others_s + spent_s
     sampling.OWN_STEP.update((timed.__code__, note.__code__))
     return timed
 

@@ -61,19 +61,22 @@ class Solving:
     """One solving of an endpoint's dependencies.
 
     Attributes:
+        cache: Stands in for FastAPI's.
+        events: Of the cache.
         ended: Reading of the clock; `None` while it runs.
         failed: Whether it ended with an exception.
         dependant: What the route declares; FastAPI keeps it for the life of the route.
         overrides: ``app.dependency_overrides`` where there are any.
     """
 
-    __slots__ = ("dependant", "ended", "events", "failed", "overrides", "started")
+    __slots__ = ("cache", "dependant", "ended", "events", "failed", "overrides", "started")
 
     def __init__(
-        self, started: float, events: list[Event], dependant: Any, overrides: dict[Any, Any]
+        self, started: float, cache: TimingCache, dependant: Any, overrides: dict[Any, Any]
     ) -> None:
         self.started = started
-        self.events = events
+        self.cache = cache
+        self.events = cache.events
         self.dependant = dependant
         self.overrides = overrides
         self.ended: float | None = None

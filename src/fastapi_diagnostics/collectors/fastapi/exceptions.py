@@ -28,8 +28,9 @@ from fastapi_diagnostics.collectors.fastapi.rejections import (
 )
 from fastapi_diagnostics.collectors.names import callable_name
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.recorder import Recorder, active
+from fastapi_diagnostics.recorder import CURRENT, Recorder
 
+_current = CURRENT.get
 _REJECTED = (RequestValidationError, WebSocketRequestValidationError)
 _FRAMEWORKS = ("fastapi.", "starlette.")
 _MAX_CHAIN = 8
@@ -47,8 +48,8 @@ def watch_exceptions(original: Callable[..., Any], *, plain: bool) -> Callable[.
 
     @functools.wraps(original)
     def wrap_app_handling_exceptions(app: Any, conn: Any) -> Any:
-        recorder = active()
-        if recorder is None:
+        recorder = _current()
+        if recorder is None or recorder.closed:
             return original(app, conn)
         # Taken now: an application mounted below will write its own into the same scope.
         handlers = conn.scope.get(private.HANDLERS)

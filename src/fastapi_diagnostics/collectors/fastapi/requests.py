@@ -6,7 +6,7 @@ recorder is active.
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import fastapi.routing
 import starlette.routing
@@ -16,8 +16,9 @@ from fastapi_diagnostics.collectors.fastapi.dependencies import Solving, TimingC
 from fastapi_diagnostics.collectors.fastapi.exceptions import watch_exceptions
 from fastapi_diagnostics.collectors.fastapi.part import MAX_SOLVINGS, NAME, FastAPIPart
 from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.collectors.stand_ins import stand_in
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.recorder import Recorder, active
+from fastapi_diagnostics.recorder import CURRENT, Recorder
 
 
 def install(hooks: Hooks) -> None:
@@ -34,29 +35,36 @@ def install(hooks: Hooks) -> None:
     hooks.report("exceptions", on=bool(modules), why=why)
 
 
-def _watch_solving(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``solve_dependencies`` as routes call it; its own recursion does not pass here."""
-
-    @functools.wraps(original)
-    async def solve_dependencies(**options: Any) -> Any:
-        recorder = active()
-        if recorder is None:
-            return await original(**options)
-        solving = _begin(recorder, options)
-        try:
-            solved = await original(**options)
-        except BaseException:
-            if solving is not None:
-                _end(recorder, solving, failed=True)
-            raise
+_STAND_IN: Final = """
+async def solve_dependencies({parameters}):
+    recorder = current()
+    if recorder is None or recorder.closed:
+        return await original({arguments})
+    enter(recorder, request)
+    solving = None
+    if dependant.dependencies and dependency_cache is None:
+        solving = begin(recorder, dependant, dependency_overrides_provider)
         if solving is not None:
-            _end(recorder, solving)
-        if not solved.errors:
-            # Generators and websocket endpoints are called by nobody else who could tell.
-            recorder.enter("endpoint")
-        return solved
+            dependency_cache = solving.cache
+    try:
+        solved = await original({arguments})
+    except BaseException:
+        if solving is not None:
+            end(recorder, solving, failed=True)
+        raise
+    if solving is not None:
+        end(recorder, solving)
+    if not solved.errors:
+        # Generators and websocket endpoints are called by nobody else who could tell.
+        recorder.enter("endpoint")
+    return solved
+"""
 
-    return solve_dependencies
+
+def _watch_solving(original: Callable[..., Any]) -> Any:
+    """Wrap ``solve_dependencies`` as routes call it; its own recursion does not pass here."""
+    names = {"current": CURRENT.get, "enter": _enter, "begin": _begin, "end": _end}
+    return stand_in(original, _STAND_IN, names)
 
 
 def _end(recorder: Recorder, solving: Solving, *, failed: bool = False) -> None:
@@ -67,24 +75,26 @@ def _end(recorder: Recorder, solving: Solving, *, failed: bool = False) -> None:
         FAULTS.note("fastapi.solved", error)
 
 
-def _begin(recorder: Recorder, options: dict[str, Any]) -> Solving | None:
-    """Note the scope; time the dependencies, if there are any."""
+def _enter(recorder: Recorder, request: Any) -> None:
+    """Note the scope as the endpoint sees it."""
     try:
-        recorder.inner = options["request"].scope
+        recorder.inner = request.scope
         recorder.enter("dependencies")
-        dependant = options["dependant"]
-        if not dependant.dependencies or options.get("dependency_cache") is not None:
-            return None
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("fastapi.request", error)
+
+
+def _begin(recorder: Recorder, dependant: Any, provider: Any) -> Solving | None:
+    """Time the dependencies of an endpoint that has some."""
+    try:
         part = recorder.part(NAME, FastAPIPart)
         if len(part.solvings) >= MAX_SOLVINGS:
             return None
         recorder.lingers = True  # one of them may be torn down after the response
         cache = TimingCache(recorder.clock)
-        provider = options.get("dependency_overrides_provider")
         overrides = getattr(provider, "dependency_overrides", None)
-        solving = Solving(recorder.clock(), cache.events, dependant, dict(overrides or ()))
+        solving = Solving(recorder.clock(), cache, dependant, dict(overrides or ()))
         part.solvings.append(solving)
-        options["dependency_cache"] = cache
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("fastapi.solve", error)
         return None

@@ -4,10 +4,12 @@ import functools
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 from starlette.routing import Mount
 
 from fastapi_diagnostics.callsite import USER_CODE, unwrapped
@@ -17,7 +19,8 @@ from fastapi_diagnostics.collectors.fastapi.failing_handlers import mark_failing
 from fastapi_diagnostics.collectors.fastapi.templates import endpoint_location, template, walk
 from fastapi_diagnostics.collectors.names import type_text
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.recorder import Recorder
+from fastapi_diagnostics.record import Location
+from fastapi_diagnostics.recorder import Recorder, packed_fields
 from fastapi_diagnostics.redaction import is_secret_name, redact_path, redact_query_string
 
 _MAX_REMEMBERED = 2048
@@ -39,39 +42,75 @@ _LIBRARIES: Final = frozenset(
 """Top-level packages whose endpoints and dependencies are nobody's own application."""
 
 
-def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell what the route of a request is, on the application's thread, at seal time.
+class RouteFacts(NamedTuple):
+    """What all requests of a route have in common.
+
+    Attributes:
+        fields: ``route``, ``endpoint`` and ``response_model`` of the record.
+        packed: The same, as `Recorder.take` wants them.
+    """
+
+    fields: Mapping[str, Any]
+    packed: msgspec.Raw
+
+
+def route_facts(recorder: Recorder, scope: Mapping[str, Any]) -> RouteFacts:
+    """Tell which route took a request, on the application's thread.
 
     Args:
         recorder: Of the request.
         scope: As the middleware got it.
-
-    Returns:
-        The fields ``method``, ``path``, ``query``, ``route``, ``endpoint`` and
-        ``response_model`` of the record; those of `detours` where there is anything to tell.
     """
-    method = scope.get("method") or "WS"
     inner = scope if recorder.inner is None else recorder.inner
     route = private.effective_route(inner)
     if route is None:
         route = _route_of_endpoint(inner)
-    known = _UNMATCHED if route is None else _route_facts(route, method, inner)
-    path = scope.get("path", "")
+    if route is None:
+        return _UNMATCHED
+    method = scope.get("method") or "WS"
+    key = (id(route), method, scope.get("root_path", ""))
+    entry = _remembered.get(key)
+    if entry is not None and entry[0]() is route and entry[1] is USER_CODE.packages:
+        return entry[2]
+    return _facts_of(route, method, inner, key)
+
+
+def request_facts(
+    recorder: Recorder, scope: Mapping[str, Any], known: RouteFacts
+) -> dict[str, Any]:
+    """Tell what a request asked for, on the application's thread, at seal time.
+
+    Args:
+        recorder: Of the request.
+        scope: As the middleware got it.
+        known: Of its route.
+
+    Returns:
+        The fields ``method``, ``path`` and ``query`` of the record; those of `detours` where
+        there is anything to tell.
+    """
+    get = scope.get
+    path = get("path", "")
+    inner = scope if recorder.inner is None else recorder.inner
     parameters = inner.get("path_params")
-    facts = {
-        **known,
-        "method": method,
-        "path": _path(path, parameters, known["route"]) if parameters else _shown_path(path),
-    }
-    raw_query = scope.get("query_string")
+    shown = _path(path, parameters, known.fields["route"]) if parameters else _shown_path(path)
+    facts: dict[str, Any] = {"method": get("method") or "WS", "path": shown}
+    raw_query = get("query_string")
     if raw_query:
         facts["query"] = redact_query_string(raw_query.decode("latin-1"), recorder.values)
-    if recorder.status is not None and recorder.status >= _REDIRECT and "method" in scope:
+    status = recorder.status
+    if status is not None and status >= _REDIRECT and "method" in scope:
         with FAULTS.contained("fastapi.detours"):
             facts |= detours(recorder, inner)
     if recorder.exceptions:
         mark_failing_handlers(recorder)
     return facts
+
+
+def http_facts(recorder: Recorder, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Give `route_facts` and `request_facts` in one."""
+    known = route_facts(recorder, scope)
+    return {**known.fields, **request_facts(recorder, scope, known)}
 
 
 def _path(path: str, parameters: Any, route: str) -> str:
@@ -122,30 +161,29 @@ def _route_of_endpoint(scope: Mapping[str, Any]) -> Any:
 
 
 _shown_path = functools.lru_cache(maxsize=512)(redact_path)
-_UNMATCHED: Final[dict[str, Any]] = {"route": "", "endpoint": None, "response_model": None}
-_remembered: dict[tuple[int, str, str], tuple[Any, Any, dict[str, Any]]] = {}
 
 
-def _route_facts(route: Any, method: str, scope: Mapping[str, Any]) -> dict[str, Any]:
-    """Look up what does not change from request to request; never keeps a route alive."""
-    key = (id(route), method, scope.get("root_path", ""))
-    entry = _remembered.get(key)
-    if entry is not None and entry[0]() is route and entry[1] is USER_CODE.packages:
-        return entry[2]
+def _packed(path: str, endpoint: Location | None, response_model: str | None) -> RouteFacts:
+    fields = {"route": path, "endpoint": endpoint, "response_model": response_model}
+    return RouteFacts(fields, packed_fields(fields))
+
+
+_UNMATCHED: Final = _packed("", None, None)
+_remembered: dict[tuple[int, str, str], tuple[Any, Any, RouteFacts]] = {}
+"""What does not change from request to request; never keeps a route alive."""
+
+
+def _facts_of(
+    route: Any, method: str, scope: Mapping[str, Any], key: tuple[int, str, str]
+) -> RouteFacts:
     path = template(route, scope)
     if not path:
         return _UNMATCHED
-    facts = {
-        "route": f"{method} {path}",
-        "endpoint": endpoint_location(route, method),
-        "response_model": _response_model(route),
-    }
+    facts = _packed(f"{method} {path}", endpoint_location(route, method), _response_model(route))
     if len(_remembered) >= _MAX_REMEMBERED:
         _remembered.clear()
-    try:
+    with suppress(TypeError):  # what cannot be referred to weakly
         _remembered[key] = (weakref.ref(route), USER_CODE.packages, facts)
-    except TypeError:
-        return facts
     return facts
 
 

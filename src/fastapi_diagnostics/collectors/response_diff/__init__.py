@@ -27,6 +27,7 @@ from fastapi_diagnostics.collectors.response_diff.shapes import (
 )
 from fastapi_diagnostics.collectors.response_diff.values import attribute_of, is_read_by_property
 from fastapi_diagnostics.collectors.response_diff.walk import Candidate, Walk, confirmed
+from fastapi_diagnostics.collectors.stand_ins import stand_in
 from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import (
     ComparedResponse,
@@ -35,7 +36,7 @@ from fastapi_diagnostics.record import (
     SentSecret,
     StrippedField,
 )
-from fastapi_diagnostics.recorder import Recorder, active
+from fastapi_diagnostics.recorder import CURRENT, Recorder, active
 from fastapi_diagnostics.redaction import is_secret_name
 
 NAME: Final = "response fields"
@@ -43,6 +44,7 @@ MAX_FIELDS: Final = 50
 MAX_DIFFS: Final = 20
 MAX_SECRETS: Final = 50
 _MAX_SHAPES: Final = 2000
+_PARAMETERS: Final = ("field", "response_content", "exclude")
 
 _Serialize = Callable[..., Awaitable[Any]]
 
@@ -116,35 +118,40 @@ def _misfit(routing: Any) -> str:
     if original is None:
         return "this version of FastAPI has no serialize_response"
     parameters = inspect.signature(original).parameters
-    missing = [name for name in ("field", "response_content") if name not in parameters]
+    missing = [name for name in _PARAMETERS if name not in parameters]
     return f"serialize_response takes no {missing[0]}" if missing else ""
 
 
-def _observed(original: _Serialize) -> _Serialize:
-    @functools.wraps(original)
-    async def serialize_response(*args: Any, **kwargs: Any) -> Any:
-        recorder = active()
-        if recorder is None:
-            return await original(*args, **kwargs)
-        recorder.enter("serialisation")
-        try:
-            sent = await original(*args, **kwargs)
-            _after(recorder, kwargs, sent)
-        except Exception as error:
-            with FAULTS.contained("response_diff.error"):
-                recorder.note_exception(error, "serialisation")
-            raise
-        finally:
-            recorder.enter("response")
-        return sent
-
-    return serialize_response
-
-
-def _after(recorder: Recorder, options: dict[str, Any], sent: Any) -> None:
+_STAND_IN: Final = """
+async def serialize_response({parameters}):
+    recorder = current()
+    if recorder is None or recorder.closed:
+        return await original({arguments})
+    recorder.enter("serialisation")
     try:
-        field = options.get("field")
-        raw = options.get("response_content")
+        sent = await original({arguments})
+        after(recorder, field, response_content, exclude, sent)
+    except Exception as error:
+        failed(recorder, error)
+        raise
+    finally:
+        recorder.enter("response")
+    return sent
+"""
+
+
+def _observed(original: _Serialize) -> Any:
+    names = {"current": CURRENT.get, "after": _after, "failed": _failed}
+    return stand_in(original, _STAND_IN, names)
+
+
+def _failed(recorder: Recorder, error: Exception) -> None:
+    with FAULTS.contained("response_diff.error"):
+        recorder.note_exception(error, "serialisation")
+
+
+def _after(recorder: Recorder, field: Any, raw: Any, exclude: Any, sent: Any) -> None:
+    try:
         if raw is None:
             return
         endpoint = None
@@ -154,7 +161,7 @@ def _after(recorder: Recorder, options: dict[str, Any], sent: Any) -> None:
                 return
         if _SAMPLING.wanted(endpoint if field is None else field, raw):
             endpoint = endpoint or _endpoint(recorder)
-            _compare(recorder, endpoint, field, raw, sent, _named(options.get("exclude")))
+            _compare(recorder, endpoint, field, raw, sent, _named(exclude))
     except Exception as error:  # noqa: BLE001 - ours, contained: the response goes out as it is
         FAULTS.note("response_diff", error)
 

@@ -21,6 +21,7 @@ import msgspec
 from fastapi_diagnostics.callsite import USER, USER_CODE, Site
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.origins import ORIGIN
+from fastapi_diagnostics.collectors.stand_ins import stand_in
 from fastapi_diagnostics.collectors.tasks import waiting
 from fastapi_diagnostics.collectors.tasks.calls import dropped_by, only_call_of
 from fastapi_diagnostics.collectors.tasks.facts import (
@@ -34,7 +35,7 @@ from fastapi_diagnostics.collectors.tasks.facts import (
 )
 from fastapi_diagnostics.collectors.tasks.part import PART, TasksPart
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.recorder import active
+from fastapi_diagnostics.recorder import CURRENT, active
 
 NAME: Final = "tasks"
 NEVER_AWAITED: Final = "coroutines never awaited"
@@ -43,6 +44,8 @@ _DESTROYED: Final = "destroyed but it is pending"
 _ASYNCIO: Final = str(Path(asyncio.__file__).parent)
 _UNSEEN_FILE: Final = "<fastapi_diagnostics: importlib._bootstrap>"
 _MAX_FRAMES: Final = 6
+_OURS: Final = frozenset({__file__, "<fastapi_diagnostics: create_task>"})
+_current = CURRENT.get
 
 on_late: Late | None = None
 """Called with the id of a record that was sealed before, or `None` for a loss outside of requests,
@@ -73,27 +76,50 @@ def _loop_classes() -> tuple[type, ...]:
     return tuple(found)
 
 
-def _starting(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def create_task(self: Any, *args: Any, **kwargs: Any) -> Any:
-        task = original(self, *args, **kwargs)
-        try:
-            recorder = active()
-            site = _direct_site(sys._getframe(1))  # noqa: SLF001 - the way to a frame
-            if recorder is not None or site is not None:
-                setattr(task, ORIGIN, (recorder, site))
-            if self.get_debug():
-                _forget_frame(task)
-        except AttributeError:
-            pass  # a task of somebody else's making, without room for a note
-        except Exception as error:  # noqa: BLE001 - ours, contained
-            FAULTS.note("tasks.start", error)
-        try:
-            return task
-        finally:
-            del task  # an eager task that failed must not hold itself through this frame
+_STAND_IN: Final = """
+def create_task({parameters}):
+    task = original({arguments})
+    note(task, get_frame(1))
+    try:
+        return task
+    finally:
+        del task  # an eager task that failed must not hold itself through this frame
+"""
 
-    return create_task
+
+def _starting(original: Callable[..., Any]) -> Any:
+    names = {"note": _note_start, "get_frame": sys._getframe}  # noqa: SLF001 - the way to a frame
+    try:
+        return stand_in(original, _STAND_IN, names)
+    except ValueError:  # a loop of somebody else's making
+
+        @functools.wraps(original)
+        def create_task(self: Any, *args: Any, **kwargs: Any) -> Any:
+            task = original(self, *args, **kwargs)
+            _note_start(task, sys._getframe(1))  # noqa: SLF001 - as above
+            try:
+                return task
+            finally:
+                del task  # as above
+
+        return create_task
+
+
+def _note_start(task: Any, frame: FrameType | None) -> None:
+    """Note on a task who started it; *frame* asked for it."""
+    try:
+        recorder = _current()
+        if recorder is not None and recorder.closed:
+            recorder = None
+        site = _direct_site(frame)
+        if recorder is not None or site is not None:
+            setattr(task, ORIGIN, (recorder, site))
+        if task._source_traceback:  # noqa: SLF001 - in debug mode
+            _forget_frame(task)
+    except AttributeError:
+        pass  # a task of somebody else's making, without room for a note
+    except Exception as error:  # noqa: BLE001 - ours, contained
+        FAULTS.note("tasks.start", error)
 
 
 def _direct_site(frame: FrameType | None) -> Site | None:
@@ -118,7 +144,7 @@ def _forget_frame(task: Any) -> None:
     """Take our frame off the traceback that asyncio's debug mode prints."""
     created = getattr(task, "_source_traceback", None)
     if created:
-        created[:] = [line for line in created if line.filename != __file__]
+        created[:] = [line for line in created if line.filename not in _OURS]
 
 
 def _telling(original: Callable[..., Any]) -> Callable[..., Any]:
