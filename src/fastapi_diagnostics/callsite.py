@@ -51,9 +51,13 @@ class UserCode:
 
     User code lies below a project root, outside of installed packages and virtual environments,
     or in a package that was named or adopted, wherever that is installed.
+
+    Attributes:
+        version: Grows when files are judged anew; what was resolved before is out of date.
     """
 
     def __init__(self) -> None:
+        self.version = 0
         self.roots: tuple[str, ...] = ()
         self.packages: tuple[str, ...] = ()
         self.kinds: dict[str, int] = {}
@@ -112,6 +116,7 @@ class UserCode:
         return path
 
     def _forget(self) -> None:
+        self.version += 1
         self.kinds.clear()
         resolve.cache_clear()
 

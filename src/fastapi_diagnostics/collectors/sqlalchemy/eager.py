@@ -5,8 +5,10 @@ from typing import Any, Final, NamedTuple
 from fastapi_diagnostics.callsite import Site
 from fastapi_diagnostics.collectors.sqlalchemy import reads
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import Keys, Sampling
+from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal
 from fastapi_diagnostics.collectors.sqlalchemy.private import joined_parts
-from fastapi_diagnostics.record import EagerLoad, JoinedCollection, JoinedRows, Query
+from fastapi_diagnostics.collectors.sqlalchemy.sealing import Common, Row
+from fastapi_diagnostics.record import EagerLoad, JoinedCollection, JoinedRows
 
 MAX_LOADS: Final = 300
 _MAPPED: Final = frozenset({"joined", False, "selectin", "subquery"})
@@ -98,7 +100,9 @@ def _name(relationship: Any) -> str:
     return f"{relationship.parent.class_.__name__}.{relationship.key}"
 
 
-def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
+def sealed_load(
+    noted: Noted, rows: dict[int, Row], commons: list[Common], texts: list[Normal]
+) -> EagerLoad:
     """Tell whether it was read by now."""
     load = noted.load
     opaque = load.opaque or any(reads.looks_inside(code) for code, _ in noted.sites)
@@ -111,7 +115,7 @@ def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
         attribute=load.attribute,
         path=load.path if load.root else (),
         query=noted.number,
-        source=_source(noted, queries),
+        source=_source(noted, rows, commons, texts),
         how="joined" if noted.how == "joined" else "selectin",
         mapped=load.mapped,
         collection=load.collection,
@@ -119,23 +123,28 @@ def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
     )
 
 
-def _source(noted: Noted, queries: dict[int, Query]) -> int | None:
+def _source(
+    noted: Noted, rows: dict[int, Row], commons: list[Common], texts: list[Normal]
+) -> int | None:
     """Find the query that takes the option: its own, or the last one before of that class."""
-    own = queries.get(noted.number)
-    if own is None or own.kind == "lazy":
-        return None if own is None else own.parent_query
-    if noted.how == "joined" and own.kind != "eager":
-        return own.index
+    own = rows.get(noted.number)
+    if own is None:
+        return None
+    kind = commons[own.common].kind
+    if kind == "lazy":
+        return own.parent
+    if noted.how == "joined" and kind != "eager":
+        return noted.number
     before = [
-        query
+        (number, common)
         for number in range(noted.number - 1, max(-1, noted.number - 50), -1)
-        if (query := queries.get(number)) is not None
-        and query.task == own.task
-        and query.verb == "SELECT"
-        and query.kind != "eager"
+        if (row := rows.get(number)) is not None
+        and row.run.task == own.run.task
+        and (common := commons[row.common]).kind != "eager"
+        and texts[common.text].verb == "SELECT"
     ]
-    same = (query.index for query in before if query.attribute == noted.load.root)
-    return next(same, before[0].index if before else None)
+    same = (number for number, common in before if common.attribute == noted.load.root)
+    return next(same, before[0][0] if before else None)
 
 
 def sealed_rows(number: int, strategy: Sampling) -> JoinedRows:

@@ -215,7 +215,7 @@ def ended(
     hold.in_transaction = True
     raws = recorder.parts["sql"].raws
     if raws:
-        hold.stack = raws[-1][6]
+        hold.stack = raws[-1].sites
     if not hold.sites:
         hold.sites = hold.stack[:1]
         hold.dialect = conn.dialect.name

@@ -156,7 +156,7 @@ def _is_noted(recorder: Recorder, context: Any) -> bool:
     """Tell whether a statement was noted as one that succeeded, of those just now."""
     started = getattr(context, "_fd_started", None)
     raws = recorder.part("sql", SqlPart).raws
-    return started is not None and any(entry[1] == started for entry in raws[-_JUST_NOW:])
+    return started is not None and any(raw.run.started == started for raw in raws[-_JUST_NOW:])
 
 
 def _transaction_ended(conn: Any) -> None:  # noqa: ARG001 - the event's argument

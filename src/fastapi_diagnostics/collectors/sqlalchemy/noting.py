@@ -29,13 +29,16 @@ from fastapi_diagnostics.collectors.sqlalchemy.private import (
     loader_options,
     orm_facts,
 )
-from fastapi_diagnostics.collectors.sqlalchemy.sealing import Manner
+from fastapi_diagnostics.collectors.sqlalchemy.sealing import Manner, Raw, Run
 from fastapi_diagnostics.collectors.sqlalchemy.values import held
 from fastapi_diagnostics.recorder import Recorder
 
 MAX_STACK: Final = 8
 LONG_S: Final = 0.05
 """From here on it is asked how much of a statement's time was its own."""
+
+_new = tuple.__new__
+"""Makes a named tuple past its generated function, which costs as much again."""
 
 Note = Callable[..., None]
 
@@ -76,12 +79,12 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901, PLR0915 - one c
         load = context.execution_options.get("_sa_orm_load_options")
         facts = orm_facts(context.invoked_statement, load)
         rows = None if cursor is None else _rows(cursor, context)
-        run = identity = path = session = options = None
+        loaded = identity = path = session = options = None
         sites, flush = caller_sites(sys._getframe(2), MAX_STACK)  # noqa: SLF001
         if load is not None:
             state = load._lazy_loaded_from or load._refresh_state  # noqa: SLF001
             if state is not None:
-                run, identity = state.runid, state.key
+                loaded, identity = state.runid, state.key
                 path, session = state.load_path, state.session_id
                 options = state.load_options
             elif facts[0] == "eager":
@@ -105,37 +108,39 @@ def make_note(run_id: Callable[[], int]) -> Note:  # noqa: C901, PLR0915 - one c
         loop = _get_running_loop()
         started = getattr(context, "_fd_started", ended)
         is_long = ended - started >= LONG_S
-        part.raws.append(
-            (
-                number,
-                started,
-                ended,
-                statement,
-                held(parameters, executemany=executemany),
-                executemany,
-                sites,
-                part.flushes if flush else None,
-                facts,
-                context.compiled,
-                run,
-                identity,
-                run_id(),
-                dialect,
-                recorder.phase,
-                id(current_task(loop)) if loop is not None else get_ident(),
-                rows,
-                part.transactions,
-                error,
-                path,
-                session,
-                id(context.root_connection),
-                loop is not None and not dialect.is_async,
-                options,
-                _own_time(recorder, started, ended, dialect) if is_long else None,
-                recorder.window,
-                _manner(context.execution_options),
-            )
+        run = (
+            number,
+            started,
+            ended,
+            executemany,
+            part.flushes if flush else None,
+            loaded,
+            run_id(),
+            recorder.phase,
+            id(current_task(loop)) if loop is not None else get_ident(),
+            part.transactions,
+            error,
+            id(context.root_connection),
+            loop is not None and not dialect.is_async,
+            _own_time(recorder, started, ended, dialect) if is_long else None,
+            recorder.window,
+            _manner(context.execution_options),
         )
+        raw = (
+            _new(Run, run),
+            statement,
+            held(parameters, executemany=executemany),
+            sites,
+            facts,
+            context.compiled,
+            identity,
+            dialect,
+            rows,
+            path,
+            session,
+            options,
+        )
+        part.raws.append(_new(Raw, raw))
 
     return note
 
