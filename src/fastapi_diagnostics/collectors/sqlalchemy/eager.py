@@ -4,6 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from fastapi_diagnostics.callsite import Site
 from fastapi_diagnostics.collectors.sqlalchemy import reads
+from fastapi_diagnostics.collectors.sqlalchemy.compiled import Known
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import Keys, Sampling
 from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal
 from fastapi_diagnostics.collectors.sqlalchemy.private import joined_parts
@@ -12,7 +13,6 @@ from fastapi_diagnostics.record import EagerLoad, JoinedCollection, JoinedRows
 
 MAX_LOADS: Final = 300
 _MAPPED: Final = frozenset({"joined", False, "selectin", "subquery"})
-_UNKNOWN: Final = object()
 
 
 class Load(NamedTuple):
@@ -35,17 +35,15 @@ class Load(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """What a compiled statement joins; kept on it, so that it is found out once.
+    """What a compiled statement joins; found out once.
 
     Attributes:
         loads: In the order of their paths.
         keys: Where to look for multiplied rows; `None` where nothing multiplies.
-        watching: Which installation of ours watches the reads.
     """
 
     loads: tuple[Load, ...]
     keys: Keys | None
-    watching: object
 
 
 class Noted(NamedTuple):
@@ -58,16 +56,12 @@ class Noted(NamedTuple):
     sites: tuple[Site, ...]
 
 
-def joined_in(compiled: Any) -> Joined | None:
+def joined_in(known: Known, compiled: Any) -> Joined | None:
     """Tell what a statement of the ORM joins; `None` if nothing."""
-    try:
-        joined: Joined | None = compiled._fd_joined  # noqa: SLF001 - ours, see below
-    except AttributeError:
-        joined = _UNKNOWN  # type: ignore[assignment]
-    if joined is None:
-        return None
-    if joined is _UNKNOWN or joined.watching is not reads.watching():
-        joined = compiled._fd_joined = _joined(compiled)  # noqa: SLF001
+    if known.watching is not reads.watching():
+        known.joined = _joined(compiled)
+        known.watching = reads.watching()
+    joined: Joined | None = known.joined
     return joined
 
 
@@ -77,7 +71,7 @@ def _joined(compiled: Any) -> Joined | None:
         return None
     loads = tuple(load_of(path) for path in parts.paths)
     keys = Keys(parts.lead, parts.collections) if parts.lead and parts.collections else None
-    return Joined(loads, keys, reads.watching())
+    return Joined(loads, keys)
 
 
 def load_of(path: tuple[Any, ...]) -> Load:

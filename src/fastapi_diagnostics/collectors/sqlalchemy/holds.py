@@ -202,20 +202,19 @@ def began(hold: Hold, moment: float) -> bool:
 
 def ended(
     hold: Hold,
-    recorder: Recorder,
+    sites: tuple[Site, ...] | None,
     conn: Any,
     cursor: Any,
     statement: str,
     context: Any,
     moment: float,
 ) -> None:
-    """Note that a statement is over."""
+    """Note that a statement is over; *sites* is `None` for one that was only counted."""
     hold.busy = False
     hold.idle_since = moment
     hold.in_transaction = True
-    raws = recorder.parts["sql"].raws
-    if raws:
-        hold.stack = raws[-1].sites
+    if sites is not None:
+        hold.stack = sites
     if not hold.sites:
         hold.sites = hold.stack[:1]
         hold.dialect = conn.dialect.name

@@ -122,10 +122,12 @@ def _statement_hooks(note: Note) -> tuple[Callable[..., None], Callable[..., Non
             return
         ended = perf_counter()
         try:
-            note(recorder, conn.dialect, statement, parameters, context, ended, executemany, cursor)
+            sites = note(
+                recorder, conn.dialect, statement, parameters, context, ended, executemany, cursor
+            )
             hold = HELD.get(id(conn.connection))
             if hold is not None:
-                holds.ended(hold, recorder, conn, cursor, statement, context, ended)
+                holds.ended(hold, sites, conn, cursor, statement, context, ended)
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("sql.after", error)
 

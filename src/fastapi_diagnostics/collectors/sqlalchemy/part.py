@@ -12,6 +12,7 @@ from fastapi_diagnostics.collectors.sqlalchemy.fetching import Sampling
 from fastapi_diagnostics.collectors.sqlalchemy.lineage import Ending, Lineage
 from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal, normalise
 from fastapi_diagnostics.collectors.sqlalchemy.sealing import (
+    MAX_ROWS,
     Common,
     Raw,
     Row,
@@ -47,6 +48,7 @@ class SqlPart:
         commons: What several of them have in common.
         texts: Their normalised texts; `numbers` tells where each stands.
         places: The user's frames that ran them, innermost first.
+        sites: Where the last statement was run.
         shown: How often the values of each normalised text were shown.
         dropped_marks: The ORM's numbers after the statements that were not kept: an object that
             one of them loaded must not be taken for another one's.
@@ -62,6 +64,7 @@ class SqlPart:
         self.room = MAX_TEXT
         self.seen: dict[str, int] = {}
         self.shown: dict[str, int] = {}
+        self.sites: tuple[Site, ...] = ()
         self.raws: list[Raw] = []
         self.rows: list[Row] = []
         self.commons: list[Common] = []
@@ -125,13 +128,13 @@ class SqlPart:
         sites: tuple[Site, ...] | None = None
         place = 0
         for raw in raws:
-            run, statement, parameters, own_sites, facts, compiled, identity, dialect, *_ = raw
-            if own_sites is not sites:  # a loop's statements follow one another
-                sites = own_sites
-                place = self._place(sites)
+            (run, statement, parameters, own, facts, known, identity, dialect, rows, path, *_) = raw
+            if own is not sites:  # a loop's statements follow one another
+                sites = own
+                place = self._place(own)
             expired_at = lineage.expiry(raw) if facts[0] == "expired" else None
-            if raw.path is None and not raw.options and facts[0] != "expired":
-                key = (id(compiled), id(facts), statement, id(dialect))  # all held by `raws`
+            if path is None and not raw.options and facts[0] != "expired":
+                key = (id(known), id(facts), statement, id(dialect))  # all held by `raws`
                 common = alike.get(key)
                 if common is None:
                     common = alike[key] = self._common(raw, None)
@@ -143,26 +146,25 @@ class SqlPart:
             digest, values = described(
                 statement,
                 parameters,
-                getattr(compiled, "positiontup", None),
+                known.names,
                 normal.literals,
                 recorder.values if shown < MAX_SHOWN else "none",
             )
-            self.rows.append(
-                Row(
-                    run,
-                    common,
-                    place,
-                    digest,
-                    values,
-                    rows_of(raw, normal),
-                    None if identity is None else parent_key(identity),
-                    None if run.loaded is None else lineage.loader(run.loaded),
-                    expired_at,
-                )
+            row = (
+                run,
+                common,
+                place,
+                digest,
+                values,
+                rows if rows.__class__ is int and 0 < rows < MAX_ROWS else rows_of(raw, normal),
+                None if identity is None else parent_key(identity),
+                None if run.loaded is None else lineage.loader(run.loaded),
+                expired_at,
             )
-            if raw.rows.__class__ is not int and isinstance(raw.rows, Sampling):
-                self.joined_rows.append(sealed_rows(run.number, raw.rows))
-        self.rows.sort(key=_number)
+            self.rows.append(_new(Row, row))
+            if rows.__class__ is not int and isinstance(rows, Sampling):
+                self.joined_rows.append(sealed_rows(run.number, rows))
+        self.rows.sort()  # by number, which comes first
 
     def _common(self, raw: Raw, expired_at: Location | None) -> int:
         text = self._text(raw.statement, raw.dialect.name)
@@ -184,8 +186,7 @@ class SqlPart:
         return len(self.places) - 1
 
 
-def _number(row: Row) -> int:
-    return row[0][0]
+_new = tuple.__new__
 
 
 def _moved(row: Row, outer: SqlPart) -> Row:

@@ -7,12 +7,12 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from fastapi_diagnostics.callsite import USER_CODE, Site, frames, resolve
+from fastapi_diagnostics.collectors.sqlalchemy.compiled import Known
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import UNKNOWN, Counting
 from fastapi_diagnostics.collectors.sqlalchemy.loops import Loop, innermost_loop
 from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal
 from fastapi_diagnostics.collectors.sqlalchemy.private import (
     asked_for,
-    is_locking,
     relationship_path,
 )
 from fastapi_diagnostics.collectors.sqlalchemy.values import digest_of
@@ -58,7 +58,7 @@ class Raw(NamedTuple):
     parameters: Any
     sites: tuple[Site, ...]
     facts: tuple[str, str | None, bool]
-    compiled: Any
+    known: Known
     identity: Any
     dialect: Any
     rows: Any
@@ -108,6 +108,8 @@ class Row(NamedTuple):
     expired_at: Location | None
 
 
+MAX_ROWS: Final = 2**48
+"""More than that is no count of rows."""
 MAX_STACKS: Final = 2000
 """Chains of call sites that are kept resolved."""
 _STACKS: Final[dict[tuple[Any, ...], tuple[tuple[Site, ...], tuple[Frame, ...]]]] = {}
@@ -163,7 +165,7 @@ def common_of(raw: Raw, text: int, expired_at: Location | None) -> Common:
         path=path,
         option=_option(raw, root, path, attribute) if raw.options else "",
         generated=generated,
-        locking=is_locking(raw.compiled),
+        locking=raw.known.locking,
         engine=id(raw.dialect),
         dialect=raw.dialect.name,
         is_async=bool(raw.dialect.is_async),
@@ -283,9 +285,7 @@ def rows_of(raw: Raw, normal: Normal) -> int | None:
     if rows.__class__ is not int:
         counted = isinstance(raw.rows, Counting) and raw.rows.count != UNKNOWN
         return raw.rows.count if counted else None
-    if rows is None or not 0 <= rows < 2**48:
+    if rows is None or not 0 <= rows < MAX_ROWS:
         return None
-    if rows:
-        return rows
     reads = normal.verb == "SELECT" or " RETURNING " in normal.sql
-    return None if reads and raw.dialect.driver == "pysqlite" else rows
+    return None if rows == 0 and reads and raw.dialect.driver == "pysqlite" else rows

@@ -61,7 +61,7 @@ def digest_of(values: Sequence[Any]) -> str:
 
 
 def described(
-    statement: str, parameters: Any, names: Sequence[str] | None, literals: str, mode: str
+    statement: str, parameters: Any, names: tuple[str, ...] | None, literals: str, mode: str
 ) -> tuple[str, tuple[str, ...]]:
     """Digest and preview bound values in the order of their placeholders.
 
@@ -85,8 +85,7 @@ def described(
     digest = digest_of(values) + literals
     if mode == "none":
         return digest, ()
-    secrets_named = _secrets(statement, None if names is None else tuple(names), len(values))
-    shown = zip(values[:MAX_VALUES], secrets_named, strict=False)
+    shown = zip(values, _secrets(statement, names, len(values)), strict=False)  # at most 20
     return digest, tuple([preview(value, name=name) for value, name in shown])
 
 
