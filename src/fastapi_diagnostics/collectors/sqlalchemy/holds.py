@@ -142,7 +142,8 @@ class Hold:
         task = current_task(loop) if loop is not None else None
         self.task: ref[Any] | None = None if task is None else ref(task)
         self.thread = get_ident()
-        self.native = get_native_id()
+        # Only of threads it is asked how long they ran; telling it is a call of the system.
+        self.native = get_native_id() if task is None else 0
         self.cpu: tuple[float, float] | None = None
 
     def is_out(self) -> bool:
