@@ -9,7 +9,7 @@ import re
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
@@ -37,7 +37,6 @@ _FLUSH_FILE = "/sqlalchemy/orm/unitofwork.py"
 _OWN_PACKAGE = str(Path(__file__).resolve().parent) + "/"
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 _CACHE_LIMIT = 20_000
-_USERS = (USER, TEMPLATE)
 _PYTHON = (".py", ".pyw", ".pyx", ".ipynb")
 _TEMPLATES: dict[CodeType, str] = {}
 """What Jinja notes of the code that it compiles: pairs of lines, the template's and the code's."""
@@ -51,9 +50,13 @@ class UserCode:
 
     User code lies below a project root, outside of installed packages and virtual environments,
     or in a package that was named or adopted, wherever that is installed.
+
+    Attributes:
+        version: Grows when files are judged anew; what was resolved before is out of date.
     """
 
     def __init__(self) -> None:
+        self.version = 0
         self.roots: tuple[str, ...] = ()
         self.packages: tuple[str, ...] = ()
         self.kinds: dict[str, int] = {}
@@ -112,6 +115,7 @@ class UserCode:
         return path
 
     def _forget(self) -> None:
+        self.version += 1
         self.kinds.clear()
         resolve.cache_clear()
 
@@ -146,42 +150,43 @@ class _Handed(threading.local):
 HANDED = _Handed()
 
 
-def caller_sites(frame: FrameType | None, limit: int) -> tuple[tuple[Site, ...], bool]:
+def caller_sites(
+    frame: FrameType | None, limit: int, green: Any = None
+) -> tuple[tuple[Site, ...], bool]:
     """Collect the user's call sites, innermost first.
 
     Args:
         frame: Where to begin, usually ``sys._getframe(1)``.
         limit: How many at most.
+        green: The greenlet of that frame, if it is not the running one.
 
     Returns:
         The sites, those that handed the work to this thread included, and whether a flush of
         SQLAlchemy's unit of work lay in between.
     """
-    kinds = USER_CODE.kinds
+    kind_of = USER_CODE.kinds.get
     sites: tuple[Site, ...] = ()
     flush = False
-    green: Any = None
     while True:
         while frame is not None:
             code = frame.f_code
-            kind = kinds.get(code.co_filename)
+            kind = kind_of(code.co_filename)
             if kind is None:
                 USER_CODE.kind(code.co_filename)
-                kind = kinds.get(code.co_filename, LIBRARY)
-            if kind == LIBRARY:  # most are
-                pass
-            elif kind in _USERS:
-                if kind == TEMPLATE:
-                    _note_template(frame)
-                sites += ((code, frame.f_lasti),)
-                if len(sites) == limit:
-                    return sites, flush
-            elif kind == FLUSH:
-                flush = True
-            else:
-                return (sites + HANDED.sites)[:limit], flush
+                kind = kind_of(code.co_filename, LIBRARY)
+            if kind:  # most are LIBRARY
+                if kind == FLUSH:
+                    flush = True
+                elif kind == STOP:
+                    return (sites + HANDED.sites)[:limit], flush
+                else:
+                    if kind == TEMPLATE:
+                        _note_template(frame)
+                    sites += ((code, frame.f_lasti),)
+                    if len(sites) == limit:
+                        return sites, flush
             frame = frame.f_back
-        green = _parent_greenlet(green)
+        green = parent_greenlet(green)
         if green is None:
             return (sites + HANDED.sites)[:limit], flush
         # The frames of a greenlet end where it was spawned; its parent's go on from there.
@@ -301,11 +306,20 @@ def _loops(code: CodeType) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _parent_greenlet(green: Any) -> Any:
+_getcurrent: Callable[[], Any] | None = None
+
+
+def parent_greenlet(green: Any = None) -> Any:
+    """Give the parent of a greenlet, or of the running one; `None` outside of any."""
+    global _getcurrent  # noqa: PLW0603 - found once somebody has imported greenlet
     if green is not None:
         return green.parent
-    module = sys.modules.get("greenlet")
-    return module.getcurrent().parent if module is not None else None
+    if _getcurrent is None:
+        module = sys.modules.get("greenlet")
+        if module is None:
+            return None
+        _getcurrent = module.getcurrent
+    return _getcurrent().parent
 
 
 def _full(filename: str) -> str:

@@ -4,13 +4,15 @@ from typing import Any, Final, NamedTuple
 
 from fastapi_diagnostics.callsite import Site
 from fastapi_diagnostics.collectors.sqlalchemy import reads
+from fastapi_diagnostics.collectors.sqlalchemy.compiled import Known
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import Keys, Sampling
+from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal
 from fastapi_diagnostics.collectors.sqlalchemy.private import joined_parts
-from fastapi_diagnostics.record import EagerLoad, JoinedCollection, JoinedRows, Query
+from fastapi_diagnostics.collectors.sqlalchemy.sealing import Common, Row
+from fastapi_diagnostics.record import EagerLoad, JoinedCollection, JoinedRows
 
 MAX_LOADS: Final = 300
 _MAPPED: Final = frozenset({"joined", False, "selectin", "subquery"})
-_UNKNOWN: Final = object()
 
 
 class Load(NamedTuple):
@@ -33,17 +35,15 @@ class Load(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """What a compiled statement joins; kept on it, so that it is found out once.
+    """What a compiled statement joins; found out once.
 
     Attributes:
         loads: In the order of their paths.
         keys: Where to look for multiplied rows; `None` where nothing multiplies.
-        watching: Which installation of ours watches the reads.
     """
 
     loads: tuple[Load, ...]
     keys: Keys | None
-    watching: object
 
 
 class Noted(NamedTuple):
@@ -56,16 +56,12 @@ class Noted(NamedTuple):
     sites: tuple[Site, ...]
 
 
-def joined_in(compiled: Any) -> Joined | None:
+def joined_in(known: Known, compiled: Any) -> Joined | None:
     """Tell what a statement of the ORM joins; `None` if nothing."""
-    try:
-        joined: Joined | None = compiled._fd_joined  # noqa: SLF001 - ours, see below
-    except AttributeError:
-        joined = _UNKNOWN  # type: ignore[assignment]
-    if joined is None:
-        return None
-    if joined is _UNKNOWN or joined.watching is not reads.watching():
-        joined = compiled._fd_joined = _joined(compiled)  # noqa: SLF001
+    if known.watching is not reads.watching():
+        known.joined = _joined(compiled)
+        known.watching = reads.watching()
+    joined: Joined | None = known.joined
     return joined
 
 
@@ -75,7 +71,7 @@ def _joined(compiled: Any) -> Joined | None:
         return None
     loads = tuple(load_of(path) for path in parts.paths)
     keys = Keys(parts.lead, parts.collections) if parts.lead and parts.collections else None
-    return Joined(loads, keys, reads.watching())
+    return Joined(loads, keys)
 
 
 def load_of(path: tuple[Any, ...]) -> Load:
@@ -98,7 +94,9 @@ def _name(relationship: Any) -> str:
     return f"{relationship.parent.class_.__name__}.{relationship.key}"
 
 
-def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
+def sealed_load(
+    noted: Noted, rows: dict[int, Row], commons: list[Common], texts: list[Normal]
+) -> EagerLoad:
     """Tell whether it was read by now."""
     load = noted.load
     opaque = load.opaque or any(reads.looks_inside(code) for code, _ in noted.sites)
@@ -111,7 +109,7 @@ def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
         attribute=load.attribute,
         path=load.path if load.root else (),
         query=noted.number,
-        source=_source(noted, queries),
+        source=_source(noted, rows, commons, texts),
         how="joined" if noted.how == "joined" else "selectin",
         mapped=load.mapped,
         collection=load.collection,
@@ -119,23 +117,28 @@ def sealed_load(noted: Noted, queries: dict[int, Query]) -> EagerLoad:
     )
 
 
-def _source(noted: Noted, queries: dict[int, Query]) -> int | None:
+def _source(
+    noted: Noted, rows: dict[int, Row], commons: list[Common], texts: list[Normal]
+) -> int | None:
     """Find the query that takes the option: its own, or the last one before of that class."""
-    own = queries.get(noted.number)
-    if own is None or own.kind == "lazy":
-        return None if own is None else own.parent_query
-    if noted.how == "joined" and own.kind != "eager":
-        return own.index
+    own = rows.get(noted.number)
+    if own is None:
+        return None
+    kind = commons[own.common].kind
+    if kind == "lazy":
+        return own.parent
+    if noted.how == "joined" and kind != "eager":
+        return noted.number
     before = [
-        query
+        (number, common)
         for number in range(noted.number - 1, max(-1, noted.number - 50), -1)
-        if (query := queries.get(number)) is not None
-        and query.task == own.task
-        and query.verb == "SELECT"
-        and query.kind != "eager"
+        if (row := rows.get(number)) is not None
+        and row.run.task == own.run.task
+        and (common := commons[row.common]).kind != "eager"
+        and texts[common.text].verb == "SELECT"
     ]
-    same = (query.index for query in before if query.attribute == noted.load.root)
-    return next(same, before[0].index if before else None)
+    same = (number for number, common in before if common.attribute == noted.load.root)
+    return next(same, before[0][0] if before else None)
 
 
 def sealed_rows(number: int, strategy: Sampling) -> JoinedRows:

@@ -121,9 +121,9 @@ def sealed_failure(failure: Failure, lineage: Lineage, recorder: Recorder) -> La
     loader = lineage.loader(failure.run)
     session = failure.session
     if session is None and sessions is not None:  # detached: whose it was, its query tells
-        source = next((e for e in lineage.sealed if e.query.index == loader), None)
-        if source is not None and source.connection is not None:
-            session = sessions.session_of(source.connection, source.moment)
+        source = next((row.run for row in lineage.rows if row.run.number == loader), None)
+        if source is not None:
+            session = sessions.session_of(source.connection, source.started)
     cause, where = _cause(failure, lineage, session)
     places = frames(failure.sites)
     closed = None
@@ -160,11 +160,11 @@ def _cause(
         return ("never-loaded", None) if written is None else ("expired-by-commit", written)
     if failure.why == "reloaded":
         refreshes = [
-            entry.query.location
-            for entry in lineage.sealed
-            if entry.query.kind == "refresh"
-            and entry.query.parent_key == failure.identity
-            and entry.moment < failure.moment
+            lineage.location(row)
+            for row in lineage.rows
+            if row.parent_key == failure.identity
+            and row.run.started < failure.moment
+            and lineage.common(row).kind == "refresh"
         ]
         if refreshes:
             return "refreshed-without-relationship", refreshes[-1]

@@ -142,7 +142,8 @@ class Hold:
         task = current_task(loop) if loop is not None else None
         self.task: ref[Any] | None = None if task is None else ref(task)
         self.thread = get_ident()
-        self.native = get_native_id()
+        # Only of threads it is asked how long they ran; telling it is a call of the system.
+        self.native = get_native_id() if task is None else 0
         self.cpu: tuple[float, float] | None = None
 
     def is_out(self) -> bool:
@@ -202,20 +203,19 @@ def began(hold: Hold, moment: float) -> bool:
 
 def ended(
     hold: Hold,
-    recorder: Recorder,
+    sites: tuple[Site, ...] | None,
     conn: Any,
     cursor: Any,
     statement: str,
     context: Any,
     moment: float,
 ) -> None:
-    """Note that a statement is over."""
+    """Note that a statement is over; *sites* is `None` for one that was only counted."""
     hold.busy = False
     hold.idle_since = moment
     hold.in_transaction = True
-    raws = recorder.parts["sql"].raws
-    if raws:
-        hold.stack = raws[-1][6]
+    if sites is not None:
+        hold.stack = sites
     if not hold.sites:
         hold.sites = hold.stack[:1]
         hold.dialect = conn.dialect.name

@@ -122,10 +122,12 @@ def _statement_hooks(note: Note) -> tuple[Callable[..., None], Callable[..., Non
             return
         ended = perf_counter()
         try:
-            note(recorder, conn.dialect, statement, parameters, context, ended, executemany, cursor)
+            sites = note(
+                recorder, conn.dialect, statement, parameters, context, ended, executemany, cursor
+            )
             hold = HELD.get(id(conn.connection))
             if hold is not None:
-                holds.ended(hold, recorder, conn, cursor, statement, context, ended)
+                holds.ended(hold, sites, conn, cursor, statement, context, ended)
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("sql.after", error)
 
@@ -156,7 +158,7 @@ def _is_noted(recorder: Recorder, context: Any) -> bool:
     """Tell whether a statement was noted as one that succeeded, of those just now."""
     started = getattr(context, "_fd_started", None)
     raws = recorder.part("sql", SqlPart).raws
-    return started is not None and any(entry[1] == started for entry in raws[-_JUST_NOW:])
+    return started is not None and any(raw.run.started == started for raw in raws[-_JUST_NOW:])
 
 
 def _transaction_ended(conn: Any) -> None:  # noqa: ARG001 - the event's argument

@@ -1,7 +1,6 @@
 """What is noted of a request's statements, and what of it outlives the request."""
 
 from array import array
-from collections import Counter
 from typing import Any, Final
 
 import msgspec
@@ -10,10 +9,20 @@ from fastapi_diagnostics.callsite import Site
 from fastapi_diagnostics.collectors.sqlalchemy.eager import Noted, sealed_load, sealed_rows
 from fastapi_diagnostics.collectors.sqlalchemy.failures import Failure, sealed_failure
 from fastapi_diagnostics.collectors.sqlalchemy.fetching import Sampling
-from fastapi_diagnostics.collectors.sqlalchemy.lineage import Ending, Lineage, Sealed
-from fastapi_diagnostics.collectors.sqlalchemy.normalise import normalise
-from fastapi_diagnostics.collectors.sqlalchemy.sealing import Raw, sealed_query, stack_of
-from fastapi_diagnostics.record import Frame, JoinedRows
+from fastapi_diagnostics.collectors.sqlalchemy.lineage import Ending, Lineage
+from fastapi_diagnostics.collectors.sqlalchemy.normalise import Normal, normalise
+from fastapi_diagnostics.collectors.sqlalchemy.sealing import (
+    MAX_ROWS,
+    Common,
+    Raw,
+    Row,
+    common_of,
+    parent_key,
+    rows_of,
+    stack_of,
+)
+from fastapi_diagnostics.collectors.sqlalchemy.values import described
+from fastapi_diagnostics.record import Frame, JoinedRows, Location
 from fastapi_diagnostics.recorder import Recorder
 
 MAX_KEPT: Final = 1000
@@ -35,11 +44,12 @@ class SqlPart:
     Attributes:
         count: All statements, also those that are not kept.
         seen: How often each kept text ran, as it was handed to the driver.
-        normal: The same for normalised texts; known once sealed.
+        rows: Statements as plain values, in the order of their numbers.
+        commons: What several of them have in common.
+        texts: Their normalised texts; `numbers` tells where each stands.
+        places: The user's frames that ran them, innermost first.
+        sites: Where the last statement was run.
         shown: How often the values of each normalised text were shown.
-        engines: Numbers of engines, by the identity of their dialect; likewise `tasks` and
-            `connections`.
-        moved: Whether statements of another record came in, and have to be numbered anew.
         dropped_marks: The ORM's numbers after the statements that were not kept: an object that
             one of them loaded must not be taken for another one's.
         transactions: Commits and rollbacks so far.
@@ -53,14 +63,14 @@ class SqlPart:
         self.transactions = 0
         self.room = MAX_TEXT
         self.seen: dict[str, int] = {}
-        self.normal: Counter[str] = Counter()
         self.shown: dict[str, int] = {}
-        self.engines: dict[int, int] = {}
-        self.tasks: dict[int, int] = {}
-        self.connections: dict[int, int] = {}
-        self.moved = False
-        self.raws: list[tuple[Any, ...]] = []
-        self.sealed: list[Sealed] = []
+        self.sites: tuple[Site, ...] = ()
+        self.raws: list[Raw] = []
+        self.rows: list[Row] = []
+        self.commons: list[Common] = []
+        self.texts: list[Normal] = []
+        self.numbers: dict[tuple[str, str], int] = {}
+        self.places: list[tuple[Frame, ...]] = []
         self.endings: list[Ending] = []
         self.failures: list[Failure] = []
         self.dropped_marks = array("q")
@@ -69,15 +79,12 @@ class SqlPart:
 
     def seal(self, recorder: Recorder) -> dict[str, Any]:
         """Turn references into redacted values; what was sealed before stays as it was."""
-        raws = [Raw(*entry) for entry in self.raws]
+        raws = self.raws[:]
         del self.raws[: len(raws)]
-        if self.moved:
-            self.sealed = [self._numbered(entry, recorder) for entry in self.sealed]
-            self.moved = False
-        lineage = Lineage(self.sealed, raws, self.endings, self.dropped_marks)
+        lineage = Lineage(self, raws)
         self._seal(raws, lineage, recorder)
         fields: dict[str, Any] = {
-            "queries": tuple(entry.query for entry in self.sealed),
+            "queries": (recorder.started, self.texts, self.commons, self.places, self.rows),
             "query_count": self.count,
         }
         if self.failures:
@@ -85,8 +92,10 @@ class SqlPart:
                 sealed_failure(failure, lineage, recorder) for failure in self.failures
             )
         if self.eager:
-            by_index = {entry.query.index: entry.query for entry in self.sealed}
-            fields["eager_loads"] = tuple(sealed_load(noted, by_index) for noted in self.eager)
+            by_number = {row.run.number: row for row in self.rows}
+            fields["eager_loads"] = tuple(
+                sealed_load(noted, by_number, self.commons, self.texts) for noted in self.eager
+            )
         if self.joined_rows:
             fields["joined_rows"] = tuple(self.joined_rows)
         if self.count > self.kept:
@@ -96,7 +105,11 @@ class SqlPart:
     def absorb(self, other: "SqlPart", *, exceptions: int) -> None:  # noqa: ARG002
         """Take over the statements of a record inside this one."""
         room = max(0, MAX_KEPT - self.kept)
-        self.sealed += (shifted(entry, self) for entry in other.sealed[:room])
+        self.rows += [_moved(row, self) for row in other.rows[:room]]
+        texts = len(self.texts)
+        self.commons += [common._replace(text=common.text + texts) for common in other.commons]
+        self.texts += other.texts
+        self.places += other.places
         self.kept = min(MAX_KEPT, self.kept + other.kept)
         moved = self.count
         self.count += other.count
@@ -109,60 +122,83 @@ class SqlPart:
         self.joined_rows += (
             msgspec.structs.replace(rows, query=rows.query + moved) for rows in other.joined_rows
         )
-        self.moved = True
 
     def _seal(self, raws: list[Raw], lineage: Lineage, recorder: Recorder) -> None:
-        normals = [normalise(raw.statement, raw.dialect.name) for raw in raws]
-        self.normal.update(normal.sql for normal in normals)
-        sites: tuple[Site, ...] = ()
-        stack: tuple[Frame, ...] = ()
-        for raw, normal in zip(raws, normals, strict=True):
-            if raw.sites != sites:  # a loop's statements follow one another
-                sites, stack = raw.sites, stack_of(raw.sites)
+        alike: dict[tuple[int, int, str, int], int] = {}
+        sites: tuple[Site, ...] | None = None
+        place = 0
+        for raw in raws:
+            (run, statement, parameters, own, facts, known, identity, dialect, rows, path, *_) = raw
+            if own is not sites:  # a loop's statements follow one another
+                sites = own
+                place = self._place(own)
+            expired_at = lineage.expiry(raw) if facts[0] == "expired" else None
+            if path is None and not raw.options and facts[0] != "expired":
+                key = (id(known), id(facts), statement, id(dialect))  # all held by `raws`
+                common = alike.get(key)
+                if common is None:
+                    common = alike[key] = self._common(raw, None)
+            else:
+                common = self._common(raw, expired_at)
+            normal = self.texts[self.commons[common].text]
             shown = self.shown.get(normal.sql, 0)
             self.shown[normal.sql] = shown + 1
-            query = sealed_query(
-                raw,
-                normal,
-                recorder,
-                location=stack[0].location if stack else None,
-                stack=stack if self.normal[normal.sql] > 1 or raw.facts[0] == "lazy" else (),
-                mode=recorder.values if shown < MAX_SHOWN else "none",
-                engine=self.engines.setdefault(id(raw.dialect), len(self.engines)),
-                task=self.tasks.setdefault(raw.task, len(self.tasks)),
-                connection=self.connections.setdefault(raw.connection, len(self.connections)),
-                parent=lineage.loader(raw.run),
-                expired_at=lineage.expiry(raw) if raw.facts[0] == "expired" else None,
+            digest, values = described(
+                statement,
+                parameters,
+                known.names,
+                normal.literals,
+                recorder.values if shown < MAX_SHOWN else "none",
             )
-            if raw.rows.__class__ is not int and isinstance(raw.rows, Sampling):
-                self.joined_rows.append(sealed_rows(raw.number, raw.rows))
-            engine = id(raw.dialect)
-            self.sealed.append(
-                Sealed(query, raw.started, raw.mark, engine, raw.task, raw.run, raw.connection)
+            row = (
+                run,
+                common,
+                place,
+                digest,
+                values,
+                rows if rows.__class__ is int and 0 < rows < MAX_ROWS else rows_of(raw, normal),
+                None if identity is None else parent_key(identity),
+                None if run.loaded is None else lineage.loader(run.loaded),
+                expired_at,
             )
-        self.sealed.sort(key=lambda entry: entry.query.index)
+            self.rows.append(_new(Row, row))
+            if rows.__class__ is not int and isinstance(rows, Sampling):
+                self.joined_rows.append(sealed_rows(run.number, rows))
+        self.rows.sort()  # by number, which comes first
 
-    def _numbered(self, entry: Sealed, recorder: Recorder) -> Sealed:
-        """Number a statement that came from another record as one of this one."""
-        query = msgspec.structs.replace(
-            entry.query,
-            started_ms=recorder.ms(entry.moment),
-            engine=self.engines.setdefault(entry.engine, len(self.engines)),
-            task=self.tasks.setdefault(entry.task, len(self.tasks)),
-            connection=self.connections.setdefault(entry.connection, len(self.connections)),
-        )
-        return entry._replace(query=query)
+    def _common(self, raw: Raw, expired_at: Location | None) -> int:
+        text = self._text(raw.statement, raw.dialect.name)
+        self.commons.append(common_of(raw, text, expired_at))
+        return len(self.commons) - 1
+
+    def _text(self, statement: str, dialect: str) -> int:
+        """Give the position of a normalised text; equal ones of one request share it."""
+        number = self.numbers.get((statement, dialect))
+        if number is None:
+            number = self.numbers[statement, dialect] = len(self.texts)
+            self.texts.append(normalise(statement, dialect))
+        return number
+
+    def _place(self, sites: tuple[Site, ...]) -> int:
+        stack = stack_of(sites)
+        if not self.places or self.places[-1] is not stack:
+            self.places.append(stack)
+        return len(self.places) - 1
 
 
-def shifted(entry: Sealed, outer: SqlPart) -> Sealed:
-    """Move a statement behind those of the record around it."""
-    query = entry.query
-    parent = query.parent_query
-    moved = msgspec.structs.replace(
-        query,
-        index=query.index + outer.count,
-        flush=None if query.flush is None else query.flush + outer.flushes,
-        transaction=query.transaction + outer.transactions,
-        parent_query=None if parent is None else parent + outer.count,
+_new = tuple.__new__
+
+
+def _moved(row: Row, outer: SqlPart) -> Row:
+    """Move a statement behind those of the record around it, and its tables behind theirs."""
+    run = row.run
+    return row._replace(
+        run=run._replace(
+            number=run.number + outer.count,
+            flush=None if run.flush is None else run.flush + outer.flushes,
+            transaction=run.transaction + outer.transactions,
+        ),
+        common=row.common + len(outer.commons),
+        place=row.place + len(outer.places),
+        parent=None if row.parent is None else row.parent + outer.count,
     )
-    return entry._replace(query=moved)

@@ -96,8 +96,8 @@ def sealed_lost_writes(lost: list[Lost], recorder: Recorder) -> tuple[LostWrites
     part = recorder.parts.get("sql")
     numbers: dict[float, int] = {}
     if part is not None:
-        numbers = {entry.moment: entry.query.index for entry in part.sealed}
-        numbers |= {raw[1]: raw[0] for raw in part.raws}
+        runs = (noted.run for noted in (*part.rows, *part.raws))
+        numbers = {run.started: run.number for run in runs}
     return tuple(
         LostWrites(
             phase=one.phase,

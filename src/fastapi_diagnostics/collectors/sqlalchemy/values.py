@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from fastapi_diagnostics.collectors.sqlalchemy.columns import secret_columns, secret_word
-from fastapi_diagnostics.redaction import preview, values_digest
+from fastapi_diagnostics.redaction import is_secret_name, preview, values_digest
 
 MAX_VALUES: Final = 20
 """Values of one statement that are shown."""
@@ -16,6 +16,8 @@ SMALL_TEXT: Final = 1000
 SMALL_COUNT: Final = 100
 _KEY: Final = secrets.token_bytes(16)
 """New for every process: digests are compared within a record only."""
+_KEYED: Final = blake2b(digest_size=8, key=_KEY)
+"""Copied for each digest: half as dear as a new one."""
 _NAMED = re.compile(r"%\((\w+)\)s|(?<![:\w]):([A-Za-z_]\w*)")
 _SUFFIX = re.compile(r"_\d+(?:_\d+)*$")
 
@@ -52,12 +54,14 @@ def digest_of(values: Sequence[Any]) -> str:
         if value.__class__ not in _SIMPLE:
             return values_digest(values, _KEY)
     # One call for the usual values: their ``repr`` tells all of them apart.
-    text = repr(tuple(values)).encode("utf-8", "backslashreplace")
-    return blake2b(text, digest_size=8, key=_KEY).hexdigest()
+    text = repr(tuple(values))
+    digest = _KEYED.copy()
+    digest.update(text.encode() if text.isascii() else text.encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
 
 
 def described(
-    statement: str, parameters: Any, names: Sequence[str] | None, literals: str, mode: str
+    statement: str, parameters: Any, names: tuple[str, ...] | None, literals: str, mode: str
 ) -> tuple[str, tuple[str, ...]]:
     """Digest and preview bound values in the order of their placeholders.
 
@@ -81,19 +85,21 @@ def described(
     digest = digest_of(values) + literals
     if mode == "none":
         return digest, ()
-    if names is None or len(names) != len(values):
-        names = _names_unknown(statement, len(values))
-    count, columns = secret_columns(statement)
-    if columns and count == len(values):
-        # In ``api_key = :value`` and ``lower(password) = ?`` the value has another name.
-        names = [column or name for column, name in zip(columns, names, strict=False)]
-    shown = zip(values[:MAX_VALUES], names, strict=False)
-    return digest, tuple(preview(value, name=_unnumbered(name)) for value, name in shown)
+    shown = zip(values, _secrets(statement, names, len(values)), strict=False)  # at most 20
+    return digest, tuple([preview(value, name=name) for value, name in shown])
 
 
 @lru_cache(maxsize=1000)
-def _unnumbered(name: str) -> str:
-    return _SUFFIX.sub("", name)
+def _secrets(statement: str, names: tuple[str, ...] | None, count: int) -> tuple[str, ...]:
+    """Give for each value the name that makes a secret of it; empty for the others."""
+    if names is None or len(names) != count:
+        names = tuple(_names_unknown(statement, count))
+    placeholders, columns = secret_columns(statement)
+    if columns and placeholders == count:
+        # In ``api_key = :value`` and ``lower(password) = ?`` the value has another name.
+        names = tuple(column or name for column, name in zip(columns, names, strict=False))
+    plain = (_SUFFIX.sub("", name) for name in names[:MAX_VALUES])
+    return tuple(name if is_secret_name(name) else "" for name in plain)
 
 
 @lru_cache(maxsize=1000)
