@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Query, RequestRecord
@@ -137,6 +138,7 @@ def _is_lookup(query: Query) -> bool:
     )
 
 
+@lru_cache(maxsize=128)
 def _asks(sql: str) -> bool:
     """Tell whether a text has a condition, and asks a table of the user's without locking it."""
     return _WHERE.search(sql) is not None and _ELSEWHERE.search(sql) is None
@@ -145,7 +147,7 @@ def _asks(sql: str) -> bool:
 def by_key(queries: list[Query]) -> bool:
     """Tell whether what changes is compared for equality: a page or a range is no lookup."""
     sql = queries[0].sql
-    before = ["=" if match["after"] else match["before"].upper() for match in _PLACE.finditer(sql)]
+    before = _before_places(sql)
     rows = [query.values for query in queries]
     hidden = len(set(rows)) == 1  # what changes is redacted, or was cut
     if not before or hidden or any(len(row) != len(before) for row in rows):
@@ -156,6 +158,14 @@ def by_key(queries: list[Query]) -> bool:
         if len(set(column)) > 1
     }
     return bool(changing) and all(word == "=" or word.endswith("(") for word in changing)
+
+
+@lru_cache(maxsize=128)
+def _before_places(sql: str) -> tuple[str, ...]:
+    """Give what stands before each placeholder, upper case; an equality behind it counts alike."""
+    return tuple(
+        "=" if match["after"] else match["before"].upper() for match in _PLACE.finditer(sql)
+    )
 
 
 def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -> Finding:
