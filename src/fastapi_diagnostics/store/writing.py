@@ -16,8 +16,9 @@ _MAX_ROUTES = 50
 
 # `sqlite3` lets go of the interpreter twice for each statement, and while a request waits for it
 # each time is a call of the system, and wakes that request in vain: so rows go in together.
-_ROWS_AT_ONCE = 50
-"""Times the 18 columns of a record is below 999, the placeholders that any SQLite takes."""
+_ROWS_AT_ONCE = (200, 50)
+"""Two sizes and what is left, so that few statements have to be prepared. Times the 18 columns of a
+record, 50 is below 999, the placeholders that any SQLite takes."""
 
 # Placeholders have no numbers: Python 3.12.0 to 3.12.3 warns of them.
 # A replaced record keeps `created_seq`, its place in the list.
@@ -235,13 +236,19 @@ def _latest(times: Sequence[_Sighting]) -> _Sighting:
 
 
 def _insert(connection: sqlite3.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        part = rows[start : start + _ROWS_AT_ONCE]
+    placeholders = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    start = 0
+    while start < len(rows):
+        left, columns = len(rows) - start, len(rows[start])
+        fitting = (n for n in _ROWS_AT_ONCE if n <= left and n * columns <= placeholders)
+        count = next(fitting, left)
+        part = rows[start : start + count]
         values = tuple(itertools.chain.from_iterable(part))
-        connection.execute(_for_rows(sql, len(part), len(part[0])), values)
+        connection.execute(_for_rows(sql, count, columns), values)
+        start += count
 
 
-@lru_cache(maxsize=2 * _ROWS_AT_ONCE)
+@lru_cache(maxsize=128)  # as many as a connection keeps prepared
 def _for_rows(sql: str, rows: int, columns: int) -> str:
     row = f"({', '.join('?' * columns)})"
     return sql.format(rows=", ".join([row] * rows))
