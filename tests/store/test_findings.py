@@ -232,7 +232,7 @@ def test_a_group_keeps_at_most_50_routes(store):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_batch_is_kept_as_its_reports_would_be_one_by_one(open_at, seed):
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - the same for everyone
     at_once, singly = open_at("memory:"), open_at("memory:")
     first, second = _some_reports(dice, 30), _some_reports(dice, 130)
 

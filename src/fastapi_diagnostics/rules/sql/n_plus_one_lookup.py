@@ -19,7 +19,7 @@ from fastapi_diagnostics.rules.sql._chains import (
     short,
     spent_ms,
 )
-from fastapi_diagnostics.rules.sql._conditions import keys_of
+from fastapi_diagnostics.rules.sql._conditions import Keys, keys_of
 
 MIN_DISTINCT = 3
 """Two turns may be a pair of named things, such as sender and receiver; three are a list."""
@@ -173,6 +173,7 @@ def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -
     distinct = len({query.values_digest for query in queries})
     proven = first.kind == "get" and not concurrent and not ends_with(queries, found=False)
     where = owner(first)
+    keys = keys_of(queries)
     return RULE.finding(
         _message(record, queries, distinct, concurrent=concurrent),
         title=f"{_what(first)} is queried once per item (N+1)",
@@ -180,8 +181,8 @@ def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -
         confidence="proven" if proven else "likely",
         severity="error" if proven else "warning",
         fix=Fix(
-            summary=_summary(queries, concurrent=concurrent),
-            code=_code(queries),
+            summary=_summary(queries, keys, concurrent=concurrent),
+            code=_code(queries[0], keys),
             location=where,
         ),
         evidence={
@@ -233,7 +234,7 @@ def _after_from(sql: str) -> str:
     return sql[match.start() :][:300] if match else sql[:300]
 
 
-def _summary(queries: list[Query], *, concurrent: bool) -> str:
+def _summary(queries: list[Query], keys: Keys | None, *, concurrent: bool) -> str:
     """Say what to do; whose values the keys are, and what becomes of the rows, is up to a hand."""
     sql = queries[0].sql
     before = "instead of one query in each task" if concurrent else "before the loop"
@@ -251,19 +252,17 @@ def _summary(queries: list[Query], *, concurrent: bool) -> str:
         do = f"Fetch all the rows with one IN query {before}, and put them in a dict of lists"
     else:
         do = f"Fetch all the rows with one IN query {before}, and look them up in a dict"
-    keys = keys_of(queries)
     rest = " The other conditions stay as they are." if keys is None or keys.more else ""
     return f"{do}. To be written by hand: `keys` stands for the values {whose}.{rest}"
 
 
-def _code(queries: list[Query]) -> str:
+def _code(first: Query, keys: Keys | None) -> str:
     """Write the query for all of them; `""` where the columns cannot be told."""
-    keys = keys_of(queries)
     if keys is None:
         return ""
-    sql = queries[0].sql
-    name = queries[0].attribute or _table(sql).rpartition(".")[2]
-    of = name if queries[0].attribute else f"{name}.c"
+    sql = first.sql
+    name = first.attribute or _table(sql).rpartition(".")[2]
+    of = name if first.attribute else f"{name}.c"
     paths = ", ".join(f"{of}.{column}" for column in keys.changing)
     one_of = f"{paths}.in_(keys)" if len(keys.changing) == 1 else f"tuple_({paths}).in_(keys)"
     conditions = ", ".join([*(f"{of}.{column} == {column}" for column in keys.same), one_of])
