@@ -6,6 +6,7 @@ Only Python files that belong to the user are ever opened.
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from fastapi_diagnostics.source_files import SourceFile, changed, imported, on_d
 _MAX_LINE: Final = 400
 _MAX_PARSED: Final = 64
 _MAX_DEPTH: Final = 6
+_CONTAINERS: Final = frozenset({dict, list})
 _IGNORE = re.compile(r"#\s*diagnostics:\s*ignore\[([^\]]*)\]")
 
 
@@ -150,18 +152,24 @@ def _line_of_def(file: str, line: int) -> int:
 
 
 def _with_lines(value: Any, depth: int) -> Any:
-    """Add the text of the line to every place in evidence."""
+    """Add the text of the line to every place in evidence, which is of builtins."""
     if depth > _MAX_DEPTH:
         return value
     if isinstance(value, dict):
-        filled = {key: _with_lines(item, depth + 1) for key, item in value.items()}
+        filled = {
+            key: _with_lines(item, depth + 1) if item.__class__ in _CONTAINERS else item
+            for key, item in value.items()
+        }
         file, line = filled.get("file"), filled.get("line")
         if isinstance(file, str) and isinstance(line, int) and not filled.get("code"):
             filled["line"] = _line_of_def(file, line)
             filled["code"] = line_text(file, filled["line"])
         return filled
     if isinstance(value, list):
-        return [_with_lines(item, depth + 1) for item in value]
+        return [
+            _with_lines(item, depth + 1) if item.__class__ in _CONTAINERS else item
+            for item in value
+        ]
     return value
 
 
@@ -182,9 +190,14 @@ def _ordinal(location: Location) -> int:
     source = imported(location.file)
     if source is None or not location.code or location.line > len(source.lines):
         return 0
-    first = outline.enclosing_def(source.lines, location.line) or 1
-    before = source.lines[first - 1 : location.line - 1]
-    return sum(text.strip()[:_MAX_LINE] == location.code for text in before)
+    return _equals_before(source, location.line, location.code)
+
+
+@lru_cache(maxsize=128)  # one line is found again in each request
+def _equals_before(source: SourceFile, line: int, code: str) -> int:
+    first = outline.enclosing_def(source.lines, line) or 1
+    before = source.lines[first - 1 : line - 1]
+    return sum(text.strip()[:_MAX_LINE] == code for text in before)
 
 
 def _window(lines: tuple[str, ...], line: int, context: int) -> tuple[int, int]:

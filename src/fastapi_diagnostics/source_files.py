@@ -22,8 +22,8 @@ _LOOK_AGAIN_S: Final = 1.0
 """So often it is asked whether a file has been edited: a finding asks for a dozen lines of one."""
 
 
-class SourceFile(msgspec.Struct, frozen=True):
-    """The lines of a file."""
+class SourceFile(msgspec.Struct, frozen=True, eq=False):
+    """The lines of a file; one object for each reading, so that what follows can be remembered."""
 
     lines: tuple[str, ...]
 

@@ -19,16 +19,18 @@ from fastapi_diagnostics.faults import FAULTS
 
 CAPACITY = 10_000
 CAPACITY_BYTES = 16 * 1024 * 1024
-GATHER_S = 0.03
-"""How long jobs are gathered: short enough for a page, long enough to make one transaction."""
+GATHER_S = 0.15
+"""How long jobs are gathered: other workers' pages have half a second to show them, and this one's
+flush first; most often the requests of a page are through by then."""
 BATCH = 250
 """So many jobs at most are concluded before they are kept: their results are all in memory."""
-TURN_S = 0.0003
-"""How long jobs are concluded in one go. Each time the worker has the interpreter, one request has
-to wait for it; shorter turns are felt by more requests, longer ones more by each."""
-YIELD_S = 0.0002
+TURN_S = 0.0006
+"""How long jobs are concluded in one go: so long a request has to wait for the interpreter. But
+shorter turns are more of them, and to get the interpreter from a busy loop takes up to the switch
+interval, 5 ms, in which the loop has to call the system each time it looks at its sockets."""
+YIELD_S = 0.001
 """Pause between two turns. Without it a request that wants the interpreter back waits for the
-switch interval, 5 ms; with it, for a turn."""
+switch interval; with it, for a turn."""
 
 
 class Destination(Protocol):

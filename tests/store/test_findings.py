@@ -1,8 +1,10 @@
 """What a store tells about findings."""
 
+import random
+
 import pytest
 
-from fastapi_diagnostics.store.protocol import FindingQuery
+from fastapi_diagnostics.store.protocol import FindingQuery, RequestQuery
 from tests.builders import a_finding, a_location, a_report
 
 
@@ -226,3 +228,45 @@ def test_a_group_keeps_at_most_50_routes(store):
 
     assert len(store.finding("f1").routes) == 50
     assert store.finding("f1").occurrences == 60
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_batch_is_kept_as_its_reports_would_be_one_by_one(open_at, seed):
+    dice = random.Random(seed)  # noqa: S311 - the same for everyone
+    at_once, singly = open_at("memory:"), open_at("memory:")
+    first, second = _some_reports(dice, 30), _some_reports(dice, 130)
+
+    for store in (at_once, singly):
+        store.save(first)
+        store.set_state("f1", "resolved")
+        store.set_state("f2", "ignored")
+    news = at_once.save(second)
+    each = frozenset().union(*(singly.save([report]) for report in second))
+
+    assert news == each
+    assert _all_of(at_once) == _all_of(singly)
+
+
+def _some_reports(dice, count):
+    """Records of which some come again, with findings that come and go; each id once."""
+    ids = dice.sample(range(200), count)
+    return [
+        a_report(
+            *(a_finding(fingerprint=f"f{n}") for n in dice.sample(range(6), dice.randrange(4))),
+            id=f"r{number}",
+            route=f"GET /{dice.randrange(3)}",
+            started_at=f"2026-11-22T12:00:{dice.randrange(60):02}.000000Z",
+        )
+        for number in ids
+    ]
+
+
+def _all_of(store):
+    groups = store.findings(FindingQuery()).items
+    requests = store.requests(RequestQuery(limit=500)).items
+    return (
+        groups,
+        requests,
+        [store.occurrences(group.fingerprint, limit=500).items for group in groups],
+        [store.findings(FindingQuery(request_id=item.id)).items for item in requests],
+    )

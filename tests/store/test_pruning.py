@@ -117,3 +117,29 @@ def test_clear_makes_the_file_small_again(open_at, tmp_path):
 
     assert (tmp_path / "kept.db").stat().st_size <= 2 * empty
     assert b"xxxxxxxx" not in (tmp_path / "kept.db-wal").read_bytes()
+
+
+def test_a_store_that_keeps_much_less_than_before_gives_the_space_back(open_at, tmp_path):
+    before = open_at("sqlite:///kept.db")
+    before.save([a_report(id=f"r{n}", path="/" + "x" * 5_000) for n in range(200)])
+    before.close()
+    large = (tmp_path / "kept.db").stat().st_size
+
+    store = open_at("sqlite:///kept.db", max_requests=20)
+    store.save([a_report(id="last")])
+    store.close()
+
+    assert (tmp_path / "kept.db").stat().st_size <= large // 4
+
+
+def test_a_full_store_does_not_grow(open_at, tmp_path):
+    store = open_at("sqlite:///kept.db", max_requests=100)
+    rounds = [[a_report(id=f"r{r}-{n}", path="/" + "x" * 5_000) for n in range(100)] for r in "ab"]
+
+    sizes = []
+    for reports in rounds * 3:
+        store.save(reports)
+        store.close()  # what is in the log counts as well
+        sizes.append((tmp_path / "kept.db").stat().st_size)
+
+    assert len(set(sizes[1:])) == 1

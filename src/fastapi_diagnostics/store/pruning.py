@@ -11,6 +11,7 @@ _AGE_PART = 20
 _LEAST_PAUSE_S = 1.0
 _ROUNDS = 20  # each takes a tenth of what is left: an eighth remains after twenty
 _PART = 10
+_UNUSED_PART = 4  # more than a round of pruning frees of a full store
 
 # Only what arrived before every fresh record goes by age: records whose clock was wrong for a
 # while stay until their neighbours go.
@@ -86,8 +87,19 @@ def prune(connection: sqlite3.Connection, limits: Limits, now: float) -> None:
         _prune_bytes(connection, limits.max_bytes)
 
 
+def give_back_much(connection: sqlite3.Connection) -> None:
+    """Shrink the database where much of it is unused; outside a transaction.
+
+    What the next records will fill stays: to give it back would move pages for nothing, and was
+    measured to take as long as all other work of a save.
+    """
+    unused = _count(connection, "PRAGMA freelist_count")
+    if unused > _count(connection, "PRAGMA page_count") // _UNUSED_PART:
+        give_back(connection)
+
+
 def give_back(connection: sqlite3.Connection) -> None:
-    """Shrink the database by what is unused; outside a transaction."""
+    """Shrink the database by all that is unused; outside a transaction."""
     # `execute` would stop after one page: the pragma takes a step for each and has no columns.
     connection.executescript("PRAGMA incremental_vacuum")
 

@@ -268,7 +268,7 @@ class SqliteStore:
             with self._database.transaction() as connection:
                 self._pruner.prune(connection)
             with self._database.connection() as connection:
-                pruning.give_back(connection)
+                pruning.give_back_much(connection)
         except _FAULTS as error:
             self._backlog.failed(str(error))
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from fastapi_diagnostics.record import Query
@@ -38,6 +39,14 @@ class _Column(NamedTuple):
     name: str
 
 
+class _Text(NamedTuple):
+    """What a statement's text alone tells: `places` as by `_places`, `more` as in `Keys`."""
+
+    places: tuple[_Column | None, ...]
+    table: str
+    more: bool
+
+
 def keys_of(queries: list[Query]) -> Keys | None:
     """Tell by which columns alike queries look up their rows.
 
@@ -45,19 +54,27 @@ def keys_of(queries: list[Query]) -> Keys | None:
         `None` where that cannot be told: an expression, columns of joined tables, several
         columns whose values were not kept.
     """
-    sql = queries[0].sql
-    places = list(_places(sql))
+    places, table, more = _read(queries[0].sql)
     changes = _changes(queries, len(places))
-    table = _FROM.search(sql)
-    if not any(changes) or not _all_of(table[1] if table else "", places, changes):
+    if not any(changes) or not _all_of(table, places, changes):
         return None
     named = [
         (column.name, change) for column, change in zip(places, changes, strict=True) if column
     ]
-    where = _WHERE.search(sql)
     return Keys(
         changing=tuple(name for name, change in named if change),
         same=tuple(name for name, change in named if not change),
+        more=more,
+    )
+
+
+@lru_cache(maxsize=128)  # an application has few texts; each may be of 16 KiB
+def _read(sql: str) -> _Text:
+    table = _FROM.search(sql)
+    where = _WHERE.search(sql)
+    return _Text(
+        places=tuple(_places(sql)),
+        table=table[1] if table else "",
         more=where is not None and _MORE.search(sql, where.end()) is not None,
     )
 
@@ -72,7 +89,7 @@ def _changes(queries: list[Query], places: int) -> list[bool]:
     return found if any(found) else [places == 1] * places
 
 
-def _all_of(table: str, places: list["_Column | None"], changes: list[bool]) -> bool:
+def _all_of(table: str, places: tuple[_Column | None, ...], changes: list[bool]) -> bool:
     """Tell whether what changes is a column, and every column one of the table."""
     return all(
         column.table in {"", table} if column is not None else not change

@@ -60,9 +60,13 @@ RULE = Rule(
     ),
 )
 
+_KINDS = frozenset({"column", "expired", "refresh"})
+
 
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find columns that were loaded object by object."""
+    if not any(query.kind in _KINDS for query in record.queries):
+        return
     by_index = indexed(record)
     for group in loads_of(record, by_index, "column"):
         if group.together >= MIN_PARENTS:

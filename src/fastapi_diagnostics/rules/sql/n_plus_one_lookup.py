@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import lru_cache
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Query, RequestRecord
@@ -18,7 +19,7 @@ from fastapi_diagnostics.rules.sql._chains import (
     short,
     spent_ms,
 )
-from fastapi_diagnostics.rules.sql._conditions import keys_of
+from fastapi_diagnostics.rules.sql._conditions import Keys, keys_of
 
 MIN_DISTINCT = 3
 """Two turns may be a pair of named things, such as sender and receiver; three are a list."""
@@ -137,6 +138,7 @@ def _is_lookup(query: Query) -> bool:
     )
 
 
+@lru_cache(maxsize=128)
 def _asks(sql: str) -> bool:
     """Tell whether a text has a condition, and asks a table of the user's without locking it."""
     return _WHERE.search(sql) is not None and _ELSEWHERE.search(sql) is None
@@ -145,7 +147,7 @@ def _asks(sql: str) -> bool:
 def by_key(queries: list[Query]) -> bool:
     """Tell whether what changes is compared for equality: a page or a range is no lookup."""
     sql = queries[0].sql
-    before = ["=" if match["after"] else match["before"].upper() for match in _PLACE.finditer(sql)]
+    before = _before_places(sql)
     rows = [query.values for query in queries]
     hidden = len(set(rows)) == 1  # what changes is redacted, or was cut
     if not before or hidden or any(len(row) != len(before) for row in rows):
@@ -158,11 +160,20 @@ def by_key(queries: list[Query]) -> bool:
     return bool(changing) and all(word == "=" or word.endswith("(") for word in changing)
 
 
+@lru_cache(maxsize=128)
+def _before_places(sql: str) -> tuple[str, ...]:
+    """Give what stands before each placeholder, upper case; an equality behind it counts alike."""
+    return tuple(
+        "=" if match["after"] else match["before"].upper() for match in _PLACE.finditer(sql)
+    )
+
+
 def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -> Finding:
     first = queries[0]
     distinct = len({query.values_digest for query in queries})
     proven = first.kind == "get" and not concurrent and not ends_with(queries, found=False)
     where = owner(first)
+    keys = keys_of(queries)
     return RULE.finding(
         _message(record, queries, distinct, concurrent=concurrent),
         title=f"{_what(first)} is queried once per item (N+1)",
@@ -170,8 +181,8 @@ def _finding(record: RequestRecord, queries: list[Query], *, concurrent: bool) -
         confidence="proven" if proven else "likely",
         severity="error" if proven else "warning",
         fix=Fix(
-            summary=_summary(queries, concurrent=concurrent),
-            code=_code(queries),
+            summary=_summary(queries, keys, concurrent=concurrent),
+            code=_code(queries[0], keys),
             location=where,
         ),
         evidence={
@@ -223,7 +234,7 @@ def _after_from(sql: str) -> str:
     return sql[match.start() :][:300] if match else sql[:300]
 
 
-def _summary(queries: list[Query], *, concurrent: bool) -> str:
+def _summary(queries: list[Query], keys: Keys | None, *, concurrent: bool) -> str:
     """Say what to do; whose values the keys are, and what becomes of the rows, is up to a hand."""
     sql = queries[0].sql
     before = "instead of one query in each task" if concurrent else "before the loop"
@@ -241,19 +252,17 @@ def _summary(queries: list[Query], *, concurrent: bool) -> str:
         do = f"Fetch all the rows with one IN query {before}, and put them in a dict of lists"
     else:
         do = f"Fetch all the rows with one IN query {before}, and look them up in a dict"
-    keys = keys_of(queries)
     rest = " The other conditions stay as they are." if keys is None or keys.more else ""
     return f"{do}. To be written by hand: `keys` stands for the values {whose}.{rest}"
 
 
-def _code(queries: list[Query]) -> str:
+def _code(first: Query, keys: Keys | None) -> str:
     """Write the query for all of them; `""` where the columns cannot be told."""
-    keys = keys_of(queries)
     if keys is None:
         return ""
-    sql = queries[0].sql
-    name = queries[0].attribute or _table(sql).rpartition(".")[2]
-    of = name if queries[0].attribute else f"{name}.c"
+    sql = first.sql
+    name = first.attribute or _table(sql).rpartition(".")[2]
+    of = name if first.attribute else f"{name}.c"
     paths = ", ".join(f"{of}.{column}" for column in keys.changing)
     one_of = f"{paths}.in_(keys)" if len(keys.changing) == 1 else f"tuple_({paths}).in_(keys)"
     conditions = ", ".join([*(f"{of}.{column} == {column}" for column in keys.same), one_of])
