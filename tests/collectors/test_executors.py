@@ -2,17 +2,20 @@
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 import uvloop
 
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import executors
-from fastapi_diagnostics.collectors.event_loop.threads import described, glimpses
+from fastapi_diagnostics.collectors.event_loop.threads import Glimpse, described, glimpses
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.recorder import CURRENT, Recorder, active
 
@@ -134,5 +137,29 @@ def test_whoever_looks_at_threads_is_told_the_request(one_thread: ThreadPoolExec
                 return another.submit(look).result()
 
             return recorder in one_thread.submit(wait).result()
+
+    assert in_request(work)
+
+
+@pytest.mark.usefixtures("user_code")
+def test_the_request_is_told_although_anyios_thread_has_gone_on_since() -> None:
+    entered, over = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        entered.set()
+        over.wait(10)
+
+    async def glimpsed() -> dict[int, Glimpse]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.to_thread.run_sync, wait)
+            await asyncio.to_thread(entered.wait, 10)
+            seen = glimpses(time.perf_counter(), frozenset())
+            over.set()
+        await anyio.to_thread.run_sync(int)  # by the same thread
+        return seen
+
+    def work(recorder: Recorder) -> bool:
+        seen = asyncio.run(glimpsed())
+        return recorder in [doing.recorder for doing in described(seen).values()]
 
     assert in_request(work)

@@ -63,13 +63,23 @@ async def _served() -> dict[str, Any]:
         answer = await client.get("/hello")
         record_id = answer.headers["x-diagnostics-id"]
         kept = (await client.get(f"/_diagnostics/api/requests/{record_id}")).json()["request"]
-        status = (await client.get("/_diagnostics/api/status")).json()
+        status = await _settled(client)
         return {
             "own": answer.json() == os.getpid() == kept["worker"],
             "id": record_id,
             "faults": status["faults"],
             "store": status["store"],
         }
+
+
+async def _settled(client: httpx.AsyncClient) -> dict[str, Any]:
+    """Wait until nothing is held back because the parent was writing: this child just exits."""
+    for _ in range(50):
+        status: dict[str, Any] = (await client.get("/_diagnostics/api/status")).json()
+        if not status["store"]["waiting"]:
+            break
+        await asyncio.sleep(0.1)
+    return status
 
 
 def _wait(child: int, reading: int) -> Any:

@@ -52,31 +52,33 @@ def clocks() -> dict[int, tuple[threading.Thread, float]]:
     return found
 
 
-Glimpse: TypeAlias = tuple[Look, FrameType]
-"""A thread's stack, of which no call has been named yet; holds its frames, so drop it soon."""
+Glimpse: TypeAlias = tuple[Look, Recorder | None]
+"""A thread's stack, of which no call has been named yet, and for whom it works; holds what its
+frames hold, so drop it soon."""
 
 
 def glimpses(at: float, but: frozenset[int]) -> dict[int, Glimpse]:
     """Walk the stacks of all threads, except those with one of the given idents.
 
-    Nothing else is done: whatever takes long or lets go of the GIL lets them go on.
+    Nothing else is done: whatever takes long or lets go of the GIL lets them go on. For whom a
+    thread works is asked now as well: once its call has ended, its frames lead nowhere.
     """
-    present = sys._current_frames()  # noqa: SLF001 - the only way to another's frames
-    return {
-        ident: (look_from(frame, at), frame)
-        for ident, frame in present.items()
-        if ident not in but and ident != threading.get_ident()
-    }
+    found = {}
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the only way to them
+        if ident not in but and ident != threading.get_ident():
+            look = look_from(frame, at)
+            found[ident] = (look, _recorder(frame) if look.sample.user else None)
+    return found
 
 
 def described(seen: Mapping[int, Glimpse]) -> dict[int, Doing]:
     """Name the calls of threads in which a line of the user's was running."""
     found = {}
-    for ident, (look, frame) in seen.items():
+    for ident, (look, recorder) in seen.items():
         if look.sample.user:
             calls: dict[Any, Call] = {}
             name_calls(look, calls)
-            found[ident] = Doing(look.sample, calls, _recorder(frame))
+            found[ident] = Doing(look.sample, calls, recorder)
     return found
 
 
