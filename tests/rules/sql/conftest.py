@@ -8,10 +8,16 @@ from sqlalchemy.engine import Engine
 
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
-from fastapi_diagnostics.collectors.hooks import Hooks
+from fastapi_diagnostics.collectors.hooks import HOOKS, Hooks
 from fastapi_diagnostics.faults import FAULTS
 from tests.rules.sql.press import press
 from tests.rules.sql.shop import sync_engine
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_installed(promotion_installed: None) -> None:  # noqa: ARG001 - comes after it
+    """A loop that tests before left open would be watched, and statements judged by its load."""
+    HOOKS.undo()
 
 
 @pytest.fixture(autouse=True)
