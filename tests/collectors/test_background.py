@@ -1,6 +1,7 @@
 """Background tasks as seen through real applications: facts, and the two rules over them."""
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.background import BackgroundTasks as PlainTasks
@@ -504,3 +505,8 @@ def test_undo_leaves_starlette_as_it_was() -> None:
     hooks.undo()
 
     assert (dict(vars(BackgroundTask)), dict(vars(Response))) == before
+
+
+@pytest.mark.parametrize("cls", [Response, StreamingResponse, FileResponse])
+def test_a_response_still_is_an_asgi_application_for_who_asks(cls: type[Response]) -> None:
+    assert inspect.iscoroutinefunction(cls.__call__)

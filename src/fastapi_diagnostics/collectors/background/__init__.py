@@ -46,7 +46,7 @@ def install(hooks: Hooks) -> None:
     for name in ("Response", "StreamingResponse", "FileResponse"):
         cls = getattr(responses, name, None)
         if cls is not None and "__call__" in vars(cls):
-            hooks.replace(cls, "__call__", functools.partial(_sending, whole=name == "Response"))
+            hooks.replace(cls, "__call__", _sending)
     hooks.report(NAME, on=True)
 
 
@@ -105,10 +105,14 @@ def _running(original: Callable[..., Any]) -> Callable[..., Any]:
     return __call__
 
 
-def _sending(original: Callable[..., Any], *, whole: bool) -> Callable[..., Any]:
-    """Wrap the sending of a response; *whole* if its body is there before it is sent."""
-
-    async def observed(recorder: Recorder, self: Any, scope: Any, receive: Any, send: Any) -> None:
+def _sending(original: Callable[..., Any]) -> Callable[..., Any]:
+    # A coroutine function like the original: who is handed a response as an application asks.
+    @functools.wraps(original)
+    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:  # noqa: N807
+        recorder = _current()
+        if recorder is None or recorder.closed:
+            await original(self, scope, receive, send)
+            return
         background = getattr(self, "background", None)
         if background is None:
             try:
@@ -132,15 +136,6 @@ def _sending(original: Callable[..., Any], *, whole: bool) -> Callable[..., Any]
         except Exception as error:
             _broken(recorder, sending, _broke(recorder, self, error) or error)
             raise
-
-    @functools.wraps(original)
-    def __call__(self: Any, scope: Any, receive: Any, send: Any) -> Any:  # noqa: N807
-        recorder = _current()
-        if recorder is None or recorder.closed:
-            return original(self, scope, receive, send)
-        if whole and getattr(self, "background", None) is None:
-            return original(self, scope, receive, send)  # a body that is there cannot break off
-        return observed(recorder, self, scope, receive, send)
 
     return __call__
 
