@@ -63,23 +63,27 @@ class StatePart:
 
 _STAND_IN: Final = """
 def run_endpoint_function({parameters}):
-    if dependant.dependencies:
-        look(dependant, values)
+    try:
+        if dependant.dependencies:
+            look(dependant, values)
+    except Exception as error:
+        failed(error)
     return original({arguments})  # to be awaited, as it was
 """
 
 
 def _watching(original: Callable[..., Any]) -> Any:
-    return stand_in(original, _STAND_IN, {"look": _look})
+    return stand_in(original, _STAND_IN, {"look": _look, "failed": _failed})
 
 
 def _look(dependant: Any, values: dict[str, Any]) -> None:
-    try:
-        recorder = active()
-        if recorder is not None:
-            _note(recorder, dependant, values)
-    except Exception as error:  # noqa: BLE001 - ours, contained
-        FAULTS.note("dependency state", error)
+    recorder = active()
+    if recorder is not None:
+        _note(recorder, dependant, values)
+
+
+def _failed(error: Exception) -> None:
+    FAULTS.note("dependency state", error)
 
 
 def _note(recorder: Recorder, dependant: Any, values: dict[str, Any]) -> None:

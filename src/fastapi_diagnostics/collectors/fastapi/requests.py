@@ -40,12 +40,9 @@ async def solve_dependencies({parameters}):
     recorder = current()
     if recorder is None or recorder.closed:
         return await original({arguments})
-    enter(recorder, request)
-    solving = None
-    if dependant.dependencies and dependency_cache is None:
-        solving = begin(recorder, dependant, dependency_overrides_provider)
-        if solving is not None:
-            dependency_cache = solving.cache
+    solving = begin(recorder, request, dependant, dependency_cache, dependency_overrides_provider)
+    if solving is not None:
+        dependency_cache = solving.cache
     try:
         solved = await original({arguments})
     except BaseException:
@@ -63,7 +60,7 @@ async def solve_dependencies({parameters}):
 
 def _watch_solving(original: Callable[..., Any]) -> Any:
     """Wrap ``solve_dependencies`` as routes call it; its own recursion does not pass here."""
-    names = {"current": CURRENT.get, "enter": _enter, "begin": _begin, "end": _end}
+    names = {"current": CURRENT.get, "begin": _begin, "end": _end}
     return stand_in(original, _STAND_IN, names)
 
 
@@ -75,18 +72,23 @@ def _end(recorder: Recorder, solving: Solving, *, failed: bool = False) -> None:
         FAULTS.note("fastapi.solved", error)
 
 
-def _enter(recorder: Recorder, request: Any) -> None:
-    """Note the scope as the endpoint sees it."""
+def _begin(
+    recorder: Recorder, request: Any, dependant: Any, given: Any, provider: Any
+) -> Solving | None:
+    """Note the scope as the endpoint sees it; time its dependencies, if there are any.
+
+    Args:
+        recorder: Of the request.
+        request: As FastAPI has it.
+        dependant: What the route declares.
+        given: The cache of whoever has solved before; `None` if nobody has.
+        provider: Knows the application's overrides.
+    """
     try:
         recorder.inner = request.scope
         recorder.enter("dependencies")
-    except Exception as error:  # noqa: BLE001 - ours, contained
-        FAULTS.note("fastapi.request", error)
-
-
-def _begin(recorder: Recorder, dependant: Any, provider: Any) -> Solving | None:
-    """Time the dependencies of an endpoint that has some."""
-    try:
+        if not dependant.dependencies or given is not None:
+            return None
         part = recorder.part(NAME, FastAPIPart)
         if len(part.solvings) >= MAX_SOLVINGS:
             return None
