@@ -466,6 +466,13 @@ def test_values_of_a_list_in_one_with_commas():
     assert found.fix.code == "ids=1&ids=2"
 
 
+def test_a_value_that_was_cut_is_not_shown_as_one_to_send():
+    found = finding("GET", f"/many?ids=1,{'2' * 4000}")
+
+    assert codes(found) == ["query-list"]
+    assert found.fix.code == "ids=1"
+
+
 def test_a_wrong_item_of_a_list_is_no_matter_of_names():
     found = finding("GET", "/many?ids=one")
 
