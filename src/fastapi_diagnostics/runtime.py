@@ -98,9 +98,7 @@ class Diagnostics:
 
     def open(self, scope: Scope) -> Recorder:
         """Open a recording for an http or websocket scope."""
-        watched = event_loop.watch_running_loop()
-        if sqlalchemy_collector.wanted():
-            sqlalchemy_collector.install(HOOKS)
+        watched = self.watch_loop()
         if not self._adopted:
             self._adopt(scope.get("app"))
         outer = None if CURRENT.get() is None else open_capture()
