@@ -69,7 +69,7 @@ def test_whoever_gets_the_gil_first_looks_in_the_place_of_a_late_watchdog(
     watchdog = Watchdog()
     watchdog.watch(state)
     began = time.perf_counter() - 0.2
-    state.step = (began, began)
+    state.step = began
     watchdog._plan(-late_s)
 
     watchdog.glance()
@@ -80,7 +80,7 @@ def test_whoever_gets_the_gil_first_looks_in_the_place_of_a_late_watchdog(
 def test_a_watchdog_that_is_asleep_is_not_late(state: LoopState) -> None:
     watchdog = Watchdog()
     watchdog.watch(state)
-    state.step = (0.0, 0.0)
+    state.step = 0.0
 
     watchdog.glance()
 

@@ -118,7 +118,7 @@ def before_response(now: float) -> None:
         if state is None or now < state.calm_until:
             return
         step = state.step
-        if step is not None and now - step[0] >= SETTINGS.threshold_s:
+        if step is not None and now - step >= SETTINGS.threshold_s:
             look_before_response(state, step)
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop response", error)

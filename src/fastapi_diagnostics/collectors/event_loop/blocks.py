@@ -94,7 +94,7 @@ def reckon(state: LoopState, block: Block, waiting: Knocking | None) -> None:
 
 def _last_look(state: LoopState, step: Step) -> float:
     watch = state.watch_of(step)
-    return watch.samples[-1].at if watch is not None and watch.samples else step[0]
+    return watch.samples[-1].at if watch is not None and watch.samples else step
 
 
 def _judged(state: LoopState, recorder: Recorder, seen: Opening) -> Block | None:
@@ -164,8 +164,7 @@ def _note_short(state: LoopState, recorder: Recorder, step: Step, begin: float, 
 
 def open_loop(state: LoopState) -> None:
     """Watch the callback that patches the loop; it began before it could be timed."""
-    now = time.perf_counter()
-    state.step = (now, now)
+    state.continues(time.perf_counter())
     _call_soon(state, _opened, state, state.step)
 
 
@@ -177,10 +176,10 @@ def _opened(state: LoopState, step: Step) -> None:
             return
         now = time.perf_counter()
         state.step = None
-        if now - step[0] >= SETTINGS.threshold_s:
-            before = _reading_before(state, step[0])  # start-up may take long, and more readings
+        if now - step >= SETTINGS.threshold_s:
+            before = _reading_before(state, step)  # start-up may take long, and more readings
             watch = state.watch_of(step)
-            state.opening = Opening(step[0], now, watch, state.read(), before)
+            state.opening = Opening(step, now, watch, state.read(), before)
             state.note_reading()
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop opening", error)
@@ -219,9 +218,8 @@ def charge_running(state: LoopState, recorder: Recorder) -> None:
     step = state.step
     if step is None:
         return
-    now = time.perf_counter()
-    state.step = (now, now)
-    began, ready = step
+    began, ready, now = step, state.ready, time.perf_counter()
+    state.continues(now)
     part = recorder.parts[PART]
     if recorder.started > began:
         if state.arrivals is not None:

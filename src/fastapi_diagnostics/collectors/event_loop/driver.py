@@ -119,8 +119,7 @@ sampling.OWN_STEP.add(_drive.__code__)
 
 def _begin(state: LoopState) -> Step | None:
     before = state.step
-    now = time.perf_counter()
-    state.step = (now, now)
+    state.continues(time.perf_counter())
     if WATCHDOG.asleep:
         WATCHDOG.wake(state)
     return before
@@ -132,8 +131,8 @@ def _end(state: LoopState, recorder: Recorder, before: Step | None) -> None:
         if step is not None and not recorder.closed:
             charge_running(state, recorder)
             now = time.perf_counter()
-            if before is not None and now - step[0] >= SETTINGS.threshold_s:
-                before = (now, now)  # the one around it: count from here
+            if before is not None and now - step >= SETTINGS.threshold_s:
+                before = now  # the one around it: count from here
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("event loop driver", error)
     state.step = before

@@ -53,4 +53,4 @@ def _lost(late: list[float]) -> float:
 
 def _busy(state: LoopState, now: float) -> float:
     step = state.step
-    return state.load.ended() + (now - step[0] if step is not None else 0.0)
+    return state.load.ended() + (now - step if step is not None else 0.0)

@@ -19,7 +19,7 @@ RUNNING_S: Final = 10.0
 def tell_running(state: LoopState, watch: Watch) -> None:
     """Describe what a step has been doing until now; on the watchdog's thread."""
     state.told = watch.step
-    now, begin = time.perf_counter(), watch.step[0]
+    now, begin = time.perf_counter(), watch.step
     readings = tuple(state.readings)
     before = next((r for r in reversed(readings) if r.at <= begin), None)
     verdict = judge(

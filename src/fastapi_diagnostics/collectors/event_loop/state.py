@@ -20,9 +20,9 @@ from fastapi_diagnostics.collectors.event_loop.pulse import HEART, Pulse
 from fastapi_diagnostics.collectors.event_loop.sampling import Look, Sample
 from fastapi_diagnostics.record import LoopBlock, Victim
 
-Step: TypeAlias = tuple[float, float]
-"""When the running callback began (or its present stretch) and when it was ready; its identity
-tells steps apart."""
+Step: TypeAlias = float
+"""When the running callback began, or its present stretch. Each is read from the clock anew, so
+its identity tells steps apart."""
 
 MAX_VICTIMS: Final = 50
 LOOK_SHARE: Final = 0.4
@@ -190,6 +190,8 @@ class LoopState:
 
     Attributes:
         step: `None` while no callback runs.
+        ready: When that callback was ready to run; not later than its step, and the same moment
+            for a stretch that continues one.
         report_at: The first step from then on tells the watchdog that the loop goes on.
         calm_until: A step that ends earlier was short, and nobody waited for a block before it.
         settle: Gives the request what the timer has summed up for it; on the loop's thread.
@@ -226,6 +228,7 @@ class LoopState:
         "opening",
         "queueing",
         "readings",
+        "ready",
         "report_at",
         "settle",
         "step",
@@ -242,6 +245,7 @@ class LoopState:
         self.ident = threading.get_ident()
         self.queueing = False
         self.step: Step | None = None
+        self.ready = NEVER
         self.report_at = AT_ONCE
         self.calm_until = NEVER
         self.settle: Callable[[], None] = _nothing
@@ -266,6 +270,10 @@ class LoopState:
     def is_calm_at(self, now: float) -> bool:
         """Tell whether no block is so recent that somebody may still have to wait for it."""
         return now - self.blocked_until >= SETTLED_S
+
+    def continues(self, now: float) -> None:
+        """Begin a new stretch of the running callback."""
+        self.ready = self.step = now
 
     def reports_from(self, begin: float, delay_s: float) -> None:
         """Let steps pass unjudged that begin at *begin* and end within a delay."""
@@ -309,7 +317,7 @@ class LoopState:
         """Note how busy the loop has been, and how late its watchdog; from any thread."""
         # In this order, as the timer ends a step before it adds it: better too little than twice.
         ended, step, now = self.load.ended(), self.step, time.perf_counter()
-        busy = ended if step is None else ended + now - step[0]
+        busy = ended if step is None else ended + now - step
         self.load.marks.append(Mark(now, busy, late, turns))
 
     def system_call(self) -> int | None:

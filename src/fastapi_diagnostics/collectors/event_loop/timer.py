@@ -10,7 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fastapi_diagnostics.collectors.event_loop import blocks, sampling
-from fastapi_diagnostics.collectors.event_loop._asyncio_private import NAME, queue_of, queueing
+from fastapi_diagnostics.collectors.event_loop._asyncio_private import (
+    NAME,
+    Handle,
+    code_of_running,
+    queue_of,
+    queueing,
+)
 from fastapi_diagnostics.collectors.event_loop.outside import note_outside
 from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, LoopState, Step
 from fastapi_diagnostics.collectors.event_loop.victims import note_arrival, note_waits
@@ -32,24 +38,25 @@ def patch(loop: Any, state: LoopState) -> dict[str, Any]:
         AttributeError: The loop takes no attributes.
         TypeError: Likewise.
     """
-    timed = _timed(state)
+    timed, run = _timed(state)
     queue = queue_of(loop)
     state.queueing = queue is not None
-    if queue is None:
-        made = {name: _soon(loop, getattr(loop, name), timed) for name in SOON}
+    if queue is not None:
+        made = queueing(loop, queue, run, time.perf_counter)
     else:
-        shown = _Shown if loop.get_debug() else None
-        made = {NAME: queueing(loop, queue, timed, time.perf_counter, shown)}
-    made["call_at"] = _at(loop, loop.call_at, timed)
-    if not isinstance(loop, asyncio.BaseEventLoop):  # whose call_later goes through call_at
-        made["call_later"] = _later(loop.call_later, timed)
+        made = {name: _soon(loop, getattr(loop, name), timed) for name in SOON}
+        made["call_at"] = _at(loop, loop.call_at, timed)
+        if not isinstance(loop, asyncio.BaseEventLoop):  # whose call_later goes through call_at
+            made["call_later"] = _later(loop.call_later, timed)
     for name, replacement in made.items():
         setattr(loop, name, replacement)
     return made
 
 
-def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one closure, called often
-    """Make what runs in place of each callback.
+def _timed(  # noqa: C901, PLR0915 - one closure, called often
+    state: LoopState,
+) -> tuple[Callable[..., Any], Callable[[Any], None]]:
+    """Make what runs in place of each callback, and of each handle of asyncio's own.
 
     Most callbacks are short and follow another of the same request: their times are summed up
     here, and given to the request at its next other one or when `LoopState.settle` is called.
@@ -62,45 +69,79 @@ def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one
     spent_s = waited_s = 0.0  # of the latest, and not yet given to it
     others_s = total_s = 0.0  # of nobody; of everybody else
 
-    def timed(callback: Callable[..., Any], args: tuple[Any, ...], queued: float) -> Any:
+    def timed(callback: Callable[..., Any], args: tuple[Any, ...], queued: float) -> None:
         nonlocal spent_s, waited_s, others_s
         before = state.step
-        begin = clock()
-        state.step = step = (begin, queued)
+        state.ready = queued
+        state.step = begin = clock()
         if begin >= state.report_at:
-            watchdog.report(state, begin)
+            watchdog.report(state, begin, current())
         try:
-            return callback(*args)
-        finally:
-            ended = clock()
-            recorder = current()
-            if recorder is latest and state.step is step and ended < state.calm_until:
-                state.step = before
-                spent_s += ended - begin
-                waited_s += begin - queued
-            elif (
-                (recorder is None or recorder.closed)
-                and before is None
-                and ended < state.calm_until
-            ):
-                state.step = None
-                others_s += ended - begin
-            else:
-                note(callback, before, begin, ended)
-            # Since Python 3.12 this frame may live on in the traceback of what the callback raised;
-            # a failed task would hold itself, and asyncio tell of it only when the collector runs.
+            callback(*args)
+        except BaseException:
+            note(callback, current(), before, begin, queued, clock())
             del callback, args
+            raise
+        ended = clock()
+        recorder = current()
+        if recorder is latest and before is None and ended < state.calm_until:
+            state.step = None
+            spent_s += ended - begin
+            waited_s += begin - queued
+        elif (recorder is None or recorder.closed) and before is None and ended < state.calm_until:
+            state.step = None
+            others_s += ended - begin
+        else:
+            note(callback, recorder, before, begin, queued, ended)
+        # Since Python 3.12 this frame may live on in the traceback of what the callback raised;
+        # a failed task would hold itself, and asyncio tell of it only when the collector runs.
+        del callback, args
 
-    def note(callback: Callable[..., Any], before: Step | None, begin: float, ended: float) -> None:
+    def run(handle: Any) -> None:
+        """Do the same for a handle of `queueing`, which runs its callback in its own context."""
+        nonlocal spent_s, waited_s, others_s
+        before = state.step
+        state.ready = queued = handle.queued
+        state.step = begin = clock()
+        if begin >= state.report_at:
+            watchdog.report(state, begin, handle.context.get(CURRENT))
+        try:
+            Handle._run(handle)  # noqa: SLF001 - as it is now: others may have replaced it
+        except BaseException:  # the loop is to end
+            state.step = before
+            del handle
+            raise
+        ended = clock()
+        recorder = handle.context.get(CURRENT)
+        if recorder is latest and before is None and ended < state.calm_until:
+            state.step = None
+            spent_s += ended - begin
+            waited_s += begin - queued
+        elif (recorder is None or recorder.closed) and before is None and ended < state.calm_until:
+            state.step = None
+            others_s += ended - begin
+        else:
+            note(handle.callback, recorder, before, begin, queued, ended)
+        del handle
+
+    def note(
+        callback: Any,
+        recorder: Recorder | None,
+        before: Step | None,
+        begin: float,
+        queued: float,
+        ended: float,
+    ) -> None:
         nonlocal latest, total_s
         try:
-            step = state.step or (begin, begin)
+            began = state.step or begin
+            ready = queued if began is begin else began
             state.step = before
             settle()
             total_s += ended - begin
-            latest = recorder = current()
+            latest = recorder
             if recorder is not None and (part := recorder.timing) is not None:  # None: closed
-                began, ready = step
+                step = began
                 if recorder.started > began:
                     began = recorder.started
                     if state.arrivals is not None:
@@ -114,27 +155,30 @@ def _timed(state: LoopState) -> Callable[..., Any]:  # noqa: C901, PLR0915 - one
                 if spent >= settings.short_s:
                     blocks.note_step(state, recorder, step, began, ended)
                     if before is not None and spent >= settings.threshold_s:
-                        state.step = (ended, ended)  # the one around it: count from here
+                        state.step = ended  # the one around it: count from here
             elif ended - begin >= settings.threshold_s:
-                note_outside(state, callback, step, ended)
+                note_outside(state, callback, recorder, began, ended)
             if before is not None:
-                latest = None  # the one around it may have begun before the request
+                state.ready = before  # nobody knows any more when the one around it was ready
+                latest = None  # and it may have begun before the request
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("event loop", error)
 
     def settle() -> None:
-        nonlocal spent_s, waited_s, total_s
+        nonlocal latest, spent_s, waited_s, total_s
         spent, waited, spent_s, waited_s = spent_s, waited_s, 0.0, 0.0
         total_s += spent
         part = None if latest is None else latest.timing
         if part is not None:
             part.on_loop += spent
             part.queued += waited
+        latest = None  # the running step may be counted until now: then only the rest is due
 
     state.settle = settle
     state.load.ended = lambda: total_s + others_s + spent_s
-    sampling.OWN_STEP.update((timed.__code__, note.__code__))
-    return timed
+    own = (timed.__code__, run.__code__, note.__code__, code_of_running())
+    sampling.OWN_STEP.update(filter(None, own))
+    return timed, run
 
 
 def _soon(loop: Any, original: Callable[..., Any], timed: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ from fastapi_diagnostics.collectors.event_loop.state import (
     thread_clock,
 )
 from fastapi_diagnostics.faults import FAULTS
-from fastapi_diagnostics.recorder import active
+from fastapi_diagnostics.recorder import Recorder
 
 NAME: Final = "fastapi-diagnostics watchdog"
 LINGER_S: Final = 1.0
@@ -93,13 +93,20 @@ class Watchdog:
                 kept.append(known)
         self.states = (*kept, state)
 
-    def report(self, state: LoopState, now: float) -> None:
-        """Be told that a loop goes on: by its first step from `LoopState.report_at` on."""
+    def report(self, state: LoopState, now: float, recorder: Recorder | None) -> None:
+        """Be told that a loop goes on: by its first step from `LoopState.report_at` on.
+
+        Args:
+            state: Of the loop.
+            now: Reading of the clock.
+            recorder: Of the request that this step belongs to.
+        """
         try:
+            in_flight = recorder is not None and not recorder.closed
             state.attends()
             if not self.asleep:
-                self._put_off(state, now)
-            elif active() is None:
+                self._put_off(state, now, in_flight=in_flight)
+            elif not in_flight:
                 state.report_at = AT_ONCE
             else:
                 self.wake(state)
@@ -124,13 +131,13 @@ class Watchdog:
         except RuntimeError:
             return  # the interpreter is shutting down and starts no more threads
 
-    def _put_off(self, state: LoopState, now: float) -> None:
+    def _put_off(self, state: LoopState, now: float, *, in_flight: bool) -> None:
         """Look later than planned, as nothing has stood still; 10 µs on the loop's thread.
 
         Notes what a turn would note. Does nothing where the watchdog is late already, was not
         there for long, or where others compete with the loop: then it has to see for itself.
         """
-        if active() is not None:
+        if in_flight:
             state.touched = True
             self._until = now + LINGER_S
         if now >= min(self._due, self._until, self._turned + LINGER_S):
@@ -254,7 +261,7 @@ class Watchdog:
         if alarm.movable and self._is_quiet():
             (state,) = self.states
             step, now = state.step, time.perf_counter()
-            state.reports_from(step[0] if step else now, SETTINGS.short_s * REPORT_SHARE)
+            state.reports_from(now if step is None else step, SETTINGS.short_s * REPORT_SHARE)
 
     def _is_quiet(self) -> bool:
         """Tell whether there is nothing to see or to tell but that the one loop goes on."""
@@ -262,7 +269,7 @@ class Watchdog:
             return False
         (state,) = self.states
         step, now = state.step, time.perf_counter()
-        young = step is None or now - step[0] < SETTINGS.short_s
+        young = step is None or now - step < SETTINGS.short_s
         told = not HOLDS.expects() and not self.on_drowsy()
         return young and told and state.is_calm_at(now)
 
@@ -304,7 +311,7 @@ class Watchdog:
             return due
         if not state.watches or step is not state.watches[0].step:
             state.watches = (Watch(step, [], {}), *state.watches[:1])
-            state.next_sample = step[0] + due
+            state.next_sample = step + due
             if now < state.next_sample:
                 state.note_reading()
                 now = time.perf_counter()  # reading lets go of the GIL: it may be much later
@@ -332,7 +339,7 @@ class Watchdog:
         finally:
             state.looking = None
         read_texts(look, calls)
-        if now - step[0] >= RUNNING_S and state.told is not step:
+        if now - step >= RUNNING_S and state.told is not step:
             tell_running(state, state.watches[0])
         delay = next((pause for count, pause in _SCHEDULE if len(samples) <= count), None)
         state.next_sample = time.perf_counter() + (delay or 1.0)
