@@ -7,9 +7,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from fastapi_diagnostics.collectors import fastapi as collector
 from fastapi_diagnostics.collectors.fastapi.routes import http_facts
-from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.record import RequestRecord
 from fastapi_diagnostics.recorder import CURRENT, Recorder
 
@@ -69,13 +67,6 @@ class Recording:
     def last(self) -> RequestRecord:
         """The record of the latest request."""
         return self.records[-1]
-
-
-def installed() -> Hooks:
-    """Hooks of our own with only this collector; call `undo` on them."""
-    hooks = Hooks()
-    collector.install(hooks)
-    return hooks
 
 
 def line_of(text: str, file: str) -> int:

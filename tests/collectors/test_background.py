@@ -16,29 +16,22 @@ from starlette.background import BackgroundTask
 from starlette.background import BackgroundTasks as PlainTasks
 from starlette.routing import Route
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import background
 from fastapi_diagnostics.collectors import fastapi as fastapi_collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import TaskRun
 from fastapi_diagnostics.recorder import Recorder
 from tests.collectors.recorded_calls import call
+from tests.installed import installed
 
 RAN: list[str] = []
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    hooks = Hooks()
-    fastapi_collector.install(hooks)
-    background.install(hooks)
     RAN.clear()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(fastapi_collector, background, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 async def good(name: str = "good") -> None:

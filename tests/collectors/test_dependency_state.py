@@ -8,24 +8,18 @@ import pytest
 from fastapi import Depends, FastAPI
 from pydantic import BaseModel
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import dependency_state
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import LostState
 from tests.collectors.recorded_calls import call
+from tests.installed import installed
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    hooks = Hooks()
-    dependency_state.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
+    with installed(dependency_state, root=Path(__file__).parent) as hooks:
+        yield hooks
     dependency_state._counted.cache_clear()
-    assert FAULTS.all() == ()
 
 
 class Counter:

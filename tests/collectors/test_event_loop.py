@@ -21,12 +21,11 @@ import pytest
 import uvloop
 from pydantic import BaseModel
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import RequestRecord
 from tests.collectors.event_loop_requests import request, run, spin, the_block, together
+from tests.installed import installed
 
 ASYNCIO = asyncio.new_event_loop
 UVLOOP = uvloop.new_event_loop
@@ -36,14 +35,8 @@ both_loops = pytest.mark.parametrize("make_loop", [ASYNCIO, UVLOOP], ids=["async
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    event_loop.configure(50)
-    hooks = Hooks()
-    event_loop.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(event_loop, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 def record_of(endpoint, make_loop=ASYNCIO) -> RequestRecord:

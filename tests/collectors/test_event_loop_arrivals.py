@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors.event_loop.arrivals import knocking
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import RequestRecord
 from fastapi_diagnostics.recorder import CURRENT, Recorder
+from tests.installed import installed
 
 both_loops = pytest.mark.parametrize(
     "make_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
@@ -26,14 +25,8 @@ both_loops = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    event_loop.configure(50)
-    hooks = Hooks()
-    event_loop.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(event_loop, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 class Server(asyncio.Protocol):

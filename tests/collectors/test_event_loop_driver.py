@@ -6,19 +6,19 @@ import contextlib
 import contextvars
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import RequestRecord
 from fastapi_diagnostics.recorder import CURRENT, Recorder
 from tests.collectors.event_loop_requests import spin, the_block
+from tests.installed import installed
 
 
 class Refusing(asyncio.SelectorEventLoop):
@@ -39,17 +39,9 @@ both = pytest.mark.parametrize("run", [trio.run, on_refusing_loop], ids=["trio",
 
 
 @pytest.fixture(autouse=True)
-def hooks():
-    USER_CODE.add_root(Path(__file__).parent)
-    hooks = Hooks()
-    event_loop.install(hooks)
-    yield hooks
-    hooks.undo()
-    event_loop.configure(50)
-    USER_CODE.reset()
-    faults = FAULTS.all()
-    FAULTS.clear()
-    assert faults == ()
+def hooks() -> Iterator[Hooks]:
+    with installed(event_loop, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 async def sleep(seconds: float) -> None:

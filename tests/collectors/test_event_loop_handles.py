@@ -13,26 +13,19 @@ from typing import Any
 
 import pytest
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors.event_loop import _asyncio_private
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from tests.collectors.event_loop_requests import request, run, the_block
+from tests.installed import installed
 
 in_debug_mode_too = pytest.mark.parametrize("debug", [False, True], ids=["plain", "debug"])
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    event_loop.configure(50)
-    hooks = Hooks()
-    event_loop.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(event_loop, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 async def nothing() -> None:

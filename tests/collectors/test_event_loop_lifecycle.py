@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors.event_loop.watchdog import LINGER_S, WATCHDOG
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from tests.collectors.event_loop_requests import request, run, the_block
+from tests.installed import installed
 
 ASYNCIO = asyncio.new_event_loop
 UVLOOP = uvloop.new_event_loop
@@ -27,14 +26,8 @@ both_loops = pytest.mark.parametrize("make_loop", [ASYNCIO, UVLOOP], ids=["async
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    event_loop.configure(50)
-    hooks = Hooks()
-    event_loop.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(event_loop, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 async def watched() -> asyncio.AbstractEventLoop:

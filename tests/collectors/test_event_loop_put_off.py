@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors.event_loop import watchdog
 from fastapi_diagnostics.collectors.event_loop.alarm import LockAlarm
 from fastapi_diagnostics.collectors.event_loop.state import SETTINGS, WATCHED
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import LoopBlock
 from tests.collectors.event_loop_requests import request, run, the_block
+from tests.installed import installed
 
 ASYNCIO = asyncio.new_event_loop
 UVLOOP = uvloop.new_event_loop
@@ -33,14 +32,8 @@ PATIENCE_S = 20.0
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    event_loop.configure(50)
-    hooks = Hooks()
-    event_loop.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(event_loop, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 async def busy(seconds: float = BUSY_S, until: Callable[[], bool] = lambda: False) -> None:

@@ -16,13 +16,12 @@ import pytest
 import uvloop
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors.event_loop.watchdog import WATCHDOG
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import LoopBlock, RequestRecord
 from tests.collectors.event_loop_requests import request, run, spin, the_block
+from tests.installed import installed
 
 ASYNCIO = asyncio.new_event_loop
 UVLOOP = uvloop.new_event_loop
@@ -36,15 +35,8 @@ ATTEMPTS = 30
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    event_loop.configure(50)
-    hooks = Hooks()
-    event_loop.install(hooks)
-    yield hooks
-    hooks.undo()
-    event_loop.on_block_of_nobody = event_loop.on_late_victims = None
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(event_loop, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 def line_of(mark: str) -> int:

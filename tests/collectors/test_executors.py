@@ -18,16 +18,15 @@ from fastapi_diagnostics.collectors import executors
 from fastapi_diagnostics.collectors.event_loop.threads import Glimpse, described, glimpses
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.recorder import CURRENT, Recorder, active
+from tests.installed import installed
 
 OTHER = contextvars.ContextVar("other", default="nothing")
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    hooks = Hooks()
-    executors.install(hooks)
-    yield hooks
-    hooks.undo()
+    with installed(executors, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What must not matter: large, endless and hostile input, and objects that refuse looks."""
 
 import tracemalloc
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import httpx
@@ -8,22 +9,19 @@ import pytest
 from fastapi import Body, FastAPI, Request
 from pydantic import BaseModel, Field
 
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import fastapi as fastapi_collector
 from fastapi_diagnostics.collectors.fastapi.samples import constraints_of
-from fastapi_diagnostics.faults import FAULTS
-from tests.collectors.fastapi_recording import HERE, Recording, installed
+from fastapi_diagnostics.collectors.hooks import Hooks
+from tests.collectors.fastapi_recording import HERE, Recording
+from tests.installed import installed
 
 MIB = 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
-def hooks():
-    USER_CODE.add_root(HERE)
-    hooks = installed()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+def hooks() -> Iterator[Hooks]:
+    with installed(fastapi_collector, root=HERE) as hooks:
+        yield hooks
 
 
 class Tree(BaseModel):

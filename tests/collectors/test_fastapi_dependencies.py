@@ -1,23 +1,23 @@
 """Which dependencies ran, for how long, and where."""
 
 import functools
+from collections.abc import Iterator
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
 from fastapi.security import SecurityScopes
 
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import fastapi as fastapi_collector
 from fastapi_diagnostics.collectors.fastapi import dependency_tree
-from tests.collectors.fastapi_recording import HERE, Recording, installed
+from fastapi_diagnostics.collectors.hooks import Hooks
+from tests.collectors.fastapi_recording import HERE, Recording
+from tests.installed import installed
 
 
 @pytest.fixture(autouse=True)
-def hooks():
-    USER_CODE.add_root(HERE)
-    hooks = installed()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
+def hooks() -> Iterator[Hooks]:
+    with installed(fastapi_collector, root=HERE) as hooks:
+        yield hooks
 
 
 async def settings():

@@ -1,5 +1,7 @@
 """Which exceptions passed, and which handler answered for them."""
 
+from collections.abc import Iterator
+
 import pytest
 from fastapi import FastAPI, HTTPException, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -8,18 +10,17 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import fastapi as fastapi_collector
+from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.faults import FAULTS
-from tests.collectors.fastapi_recording import HERE, Recording, installed, line_of
+from tests.collectors.fastapi_recording import HERE, Recording, line_of
+from tests.installed import installed
 
 
 @pytest.fixture(autouse=True)
-def hooks():
-    USER_CODE.add_root(HERE)
-    hooks = installed()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
+def hooks() -> Iterator[Hooks]:
+    with installed(fastapi_collector, root=HERE) as hooks:
+        yield hooks
 
 
 class ShopError(Exception):

@@ -1,6 +1,7 @@
 """What the collector tells of a request's route."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -16,18 +17,17 @@ from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import fastapi as fastapi_collector
 from fastapi_diagnostics.collectors.fastapi.routes import application_files
-from tests.collectors.fastapi_recording import HERE, Recording, installed
+from fastapi_diagnostics.collectors.hooks import Hooks
+from tests.collectors.fastapi_recording import HERE, Recording
+from tests.installed import installed
 
 
 @pytest.fixture(autouse=True)
-def hooks():
-    USER_CODE.add_root(HERE)
-    hooks = installed()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
+def hooks() -> Iterator[Hooks]:
+    with installed(fastapi_collector, root=HERE) as hooks:
+        yield hooks
 
 
 class Author(BaseModel):

@@ -11,26 +11,20 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import old_pydantic
 from fastapi_diagnostics.collectors.application.calls import METHODS
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import OldPydanticCall
 from tests.collectors.recorded_calls import call
+from tests.installed import installed
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    hooks = Hooks()
-    old_pydantic.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(old_pydantic, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 class Item(BaseModel):

@@ -26,26 +26,20 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypedDict
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import response_diff
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import StrippedField
 from fastapi_diagnostics.recorder import Recorder
 from tests.collectors.recorded_calls import Outcome, call
+from tests.installed import installed
 
 T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    hooks = Hooks()
-    response_diff.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(response_diff, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 class AuthorOut(BaseModel):

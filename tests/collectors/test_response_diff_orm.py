@@ -18,12 +18,11 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.pool import StaticPool
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import response_diff
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import StrippedField
 from tests.collectors.recorded_calls import call
+from tests.installed import installed
 
 
 class Base(DeclarativeBase):
@@ -63,13 +62,8 @@ class AuthorWithBooks(AuthorOut):
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    hooks = Hooks()
-    response_diff.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(response_diff, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import fastapi as fastapi_collector
 from fastapi_diagnostics.collectors import response_diff
 from fastapi_diagnostics.collectors.response_diff.near_names import is_near
 from fastapi_diagnostics.collectors.response_diff.sent_secrets import secrets_sent
 from fastapi_diagnostics.record import encode
-from tests.collectors.fastapi_recording import HERE, Recording, installed
+from tests.collectors.fastapi_recording import HERE, Recording
+from tests.installed import installed
 
 BCRYPT = "$2b$12$" + "a" * 53
 ACCOUNT = {"login": "ada", "password_hash": BCRYPT}
@@ -101,19 +102,15 @@ class Strict(BaseModel):
 
 @pytest.mark.parametrize("model", [Strict, None, dict[str, Any]], ids=["refused", "none", "dict"])
 def test_no_value_of_a_secret_gets_into_the_record(model) -> None:
-    USER_CODE.add_root(HERE)
-    hooks = installed()
-    response_diff.install(hooks)
     app = FastAPI()
 
     @app.get("/", response_model=model)
     async def endpoint() -> Any:
         return {"login": "ada", "password": CANARY, "pin": [CANARY], "token": CANARY}
 
-    recording = Recording(app)
-    recording.client().get("/")
-    hooks.undo()
-    USER_CODE.reset()
+    with installed(fastapi_collector, response_diff, root=HERE):
+        recording = Recording(app)
+        recording.client().get("/")
 
     record = recording.last
     assert record.invalid_responses or record.sent_secrets

@@ -11,11 +11,10 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, MissingGreenlet
 from sqlalchemy.orm import Session, defer, selectinload
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import CURRENT
+from tests.installed import installed
 from tests.rules.sql.shop import (
     Author,
     Book,
@@ -31,14 +30,8 @@ SECRET = "hunter2"  # noqa: S105 - of the test
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, joinedload
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import CURRENT
+from tests.installed import installed
 from tests.rules.sql.shop import (
     AUTHORS,
     Author,
@@ -34,14 +33,8 @@ SECRET = "hunter2"  # noqa: S105 - of the test
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

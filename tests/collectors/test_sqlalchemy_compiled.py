@@ -15,7 +15,7 @@ from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.sqlalchemy import sealing
 from fastapi_diagnostics.collectors.sqlalchemy.private import new_run_id
-from fastapi_diagnostics.faults import FAULTS
+from tests.installed import installed
 from tests.rules.sql.shop import (
     Author,
     Book,
@@ -29,14 +29,8 @@ from tests.rules.sql.shop import (
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

@@ -14,12 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import CURRENT
-from tests.rules.sql.served import install_all, postgres, prepare, serve
+from tests.installed import installed
+from tests.rules.sql.served import SERVED, postgres, prepare, serve
 from tests.rules.sql.shop import (
     BOOKS_EACH,
     Author,
@@ -46,14 +45,8 @@ ASYNCHRONOUS = frozenset({"aiosqlite", "psycopg-async", "asyncpg"})
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +262,8 @@ def test_a_thread_is_followed(request: pytest.FixtureRequest, driver: str, tmp_p
 def test_the_wait_for_a_connection_is_timed_in_threads_too(
     request: pytest.FixtureRequest, driver: str, tmp_path: Path, hooks: Hooks
 ) -> None:
-    install_all(hooks)
+    for served_by in SERVED:
+        served_by.install(hooks)
     url = database_of(request, driver, tmp_path).url
     engine = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0)
     app = FastAPI()

@@ -15,12 +15,11 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import event_loop
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
-from tests.rules.sql.served import Served, install_all, postgres, serve
+from tests.installed import installed
+from tests.rules.sql.served import SERVED, Served, postgres, serve
 from tests.rules.sql.shop import line_of, recorded, sync_engine
 
 BUSY_S = 0.4
@@ -29,15 +28,8 @@ ATTEMPTS = 4
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    install_all(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, *SERVED, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture(scope="module")

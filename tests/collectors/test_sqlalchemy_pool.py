@@ -21,17 +21,16 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, Pool, StaticPool
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.sqlalchemy.holds import HELD, Hold
 from fastapi_diagnostics.collectors.sqlalchemy.waiting import cpu_of, look_at
 from fastapi_diagnostics.collectors.sqlalchemy.watch import WATCH
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import CURRENT
+from tests.installed import installed
 from tests.rules.sql.served import (
+    SERVED,
     Served,
-    install_all,
     postgres,
     prepare,
     serve,
@@ -48,15 +47,8 @@ SLOW = (
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    install_all(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, *SERVED, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture(scope="module")

@@ -9,23 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import InstrumentedAttribute, joinedload, selectinload
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
+from tests.installed import installed
 from tests.rules.sql.shop import Author, recorded, sync_engine
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

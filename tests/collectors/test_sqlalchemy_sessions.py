@@ -18,11 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Session, joinedload, raiseload, selectinload, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
-from tests.rules.sql.served import Served, install_all, postgres, prepare, serve, sync_file
+from tests.installed import installed
+from tests.rules.sql.served import SERVED, Served, postgres, prepare, serve, sync_file
 from tests.rules.sql.shop import Author, Book, line_of
 
 ROW = {"id": 90, "name": "new", "password": "secret"}
@@ -34,15 +33,8 @@ SLOW = text(
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    install_all(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, *SERVED, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture(scope="module")

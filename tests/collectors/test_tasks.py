@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import tasks
 from fastapi_diagnostics.collectors.hooks import Hooks
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.record import LooseTask, RequestRecord
 from fastapi_diagnostics.recorder import CURRENT, Recorder
+from tests.installed import installed
 
 KEPT: list[Any] = []
 
@@ -35,14 +34,9 @@ class Late:
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    hooks = Hooks()
-    tasks.install(hooks)
     KEPT.clear()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(tasks, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

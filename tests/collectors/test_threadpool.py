@@ -4,6 +4,7 @@ import functools
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -13,18 +14,15 @@ from fastapi import FastAPI
 from fastapi_diagnostics.collectors import threadpool
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.times import PART, TimePart
-from fastapi_diagnostics.faults import FAULTS
 from fastapi_diagnostics.recorder import CURRENT, Recorder
 from tests.collectors.recorded_calls import call
+from tests.installed import installed
 
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    hooks = Hooks()
-    threadpool.install(hooks)
-    yield hooks
-    hooks.undo()
-    assert FAULTS.all() == ()
+    with installed(threadpool, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 def a_recorder() -> Recorder:

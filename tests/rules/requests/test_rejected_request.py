@@ -1,6 +1,7 @@
 """REQ101 on requests that FastAPI really refused, and on those it had no reason to."""
 
 import json
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -11,20 +12,19 @@ from fastapi.responses import JSONResponse
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel
 from starlette.websockets import WebSocketDisconnect
 
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import fastapi as fastapi_collector
+from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.record import RequestRecord, decode_record, encode
 from fastapi_diagnostics.rules.requests.rejected_request import check
 from tests.builders import a_record
-from tests.collectors.fastapi_recording import HERE, Recording, installed
+from tests.collectors.fastapi_recording import HERE, Recording
+from tests.installed import installed
 
 
 @pytest.fixture(autouse=True)
-def hooks():
-    USER_CODE.add_root(HERE.parent)
-    hooks = installed()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
+def hooks() -> Iterator[Hooks]:
+    with installed(fastapi_collector, root=HERE.parent) as hooks:
+        yield hooks
 
 
 class Size(StrEnum):

@@ -1,6 +1,7 @@
 """EXC101: what is reported, where, and what is not."""
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 
 import msgspec
@@ -11,20 +12,19 @@ from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
-from fastapi_diagnostics.callsite import USER_CODE
+from fastapi_diagnostics.collectors import fastapi as fastapi_collector
+from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.record import ExceptionFact, TaskRun
 from fastapi_diagnostics.rules.requests.unhandled_exception import check
 from tests.builders import a_location, a_record
-from tests.collectors.fastapi_recording import HERE, Recording, installed, line_of
+from tests.collectors.fastapi_recording import HERE, Recording, line_of
+from tests.installed import installed
 
 
 @pytest.fixture(autouse=True)
-def hooks():
-    USER_CODE.add_root(HERE.parent)
-    hooks = installed()
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
+def hooks() -> Iterator[Hooks]:
+    with installed(fastapi_collector, root=HERE.parent) as hooks:
+        yield hooks
 
 
 class ShopError(Exception):

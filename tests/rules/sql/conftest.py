@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 
-from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors import sqlalchemy as collector
 from fastapi_diagnostics.collectors.hooks import HOOKS, Hooks
-from fastapi_diagnostics.faults import FAULTS
+from tests.installed import installed
 from tests.rules.sql.press import press
 from tests.rules.sql.shop import sync_engine
 
@@ -22,14 +21,8 @@ def nothing_installed(promotion_installed: None) -> None:  # noqa: ARG001 - come
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    USER_CODE.add_root(Path(__file__).parent)
-    FAULTS.clear()
-    hooks = Hooks()
-    collector.install(hooks)
-    yield hooks
-    hooks.undo()
-    USER_CODE.reset()
-    assert FAULTS.all() == ()
+    with installed(collector, root=Path(__file__).parent) as hooks:
+        yield hooks
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from fastapi_diagnostics.collectors import background, event_loop, response_diff
 from fastapi_diagnostics.collectors import fastapi as fastapi_collector
 from fastapi_diagnostics.collectors.fastapi.routes import http_facts
-from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.finding import Finding
 from fastapi_diagnostics.pipeline import Pipeline
 from fastapi_diagnostics.record import RequestRecord
@@ -28,6 +27,8 @@ from tests.rules.sql.shop import Base, fill
 
 OTHERS = frozenset({"SQL105", "SQL106"})
 """Rules that have their own say about the statements of these tests."""
+SERVED = (fastapi_collector, response_diff, background, event_loop)
+"""What a served application is watched with."""
 
 
 class Served:
@@ -57,12 +58,6 @@ class Served:
 
 def _no_store() -> Any:
     raise AssertionError("nothing is stored here")
-
-
-def install_all(hooks: Hooks) -> None:
-    """Install what a served application is watched with."""
-    for collector in (fastapi_collector, response_diff, background, event_loop):
-        collector.install(hooks)
 
 
 def serve(app: FastAPI, *requests: str, close: Callable[[], Any] | None = None) -> list[Served]:
