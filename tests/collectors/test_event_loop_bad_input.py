@@ -303,6 +303,21 @@ def test_a_process_that_was_stopped_did_not_block() -> None:
     os.waitpid(child, 0)
 
 
+def test_a_process_that_uvloop_forks_for_is_not_called_computing() -> None:
+    pages = [bytearray(4096) for _ in range(100_000)]  # their tables are copied, some 25 ms
+    event_loop.configure(10)
+
+    async def endpoint() -> None:
+        with watchdog.WATCHDOG._looking:  # nobody sees it, as where the GIL is not won in time
+            process = await asyncio.create_subprocess_exec("true")
+        await process.wait()
+
+    record = run(request("r1", endpoint), UVLOOP)
+
+    assert len(pages) == 100_000
+    assert {block.kind for block in record.blocks} == {"fork"}
+
+
 def test_a_breakpoint_is_no_block() -> None:
     class Person(io.StringIO):
         def readline(self, *_: object) -> str:

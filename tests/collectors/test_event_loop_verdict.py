@@ -5,7 +5,9 @@ from types import CodeType
 
 import pytest
 
+from fastapi_diagnostics.collectors.event_loop import verdict as module
 from fastapi_diagnostics.collectors.event_loop.calls import Call
+from fastapi_diagnostics.collectors.event_loop.pauses import Pauses
 from fastapi_diagnostics.collectors.event_loop.pulse import Pulse
 from fastapi_diagnostics.collectors.event_loop.sampling import Sample
 from fastapi_diagnostics.collectors.event_loop.state import Reading
@@ -116,6 +118,20 @@ def test_without_a_sample_the_clock_of_the_thread_still_tells_computing() -> Non
     found = verdict([], own=0.19)
 
     assert (found.kind, found.stack, found.hot) == ("cpu", (), {})
+
+
+@pytest.mark.parametrize(
+    ("forked_until", "kind"), [(10.17, "fork"), (10.03, "cpu")], ids=["most of it", "a little"]
+)
+def test_without_a_sample_a_fork_is_no_computing(
+    forked_until: float, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forks = Pauses(iter([10.01, forked_until]).__next__)
+    forks.begin()
+    forks.end()
+    monkeypatch.setattr(module, "FORKS", forks)
+
+    assert verdict([], own=0.19).kind == kind
 
 
 def test_who_sleeps_on_a_lock_beside_a_busy_thread_does_not_wait_for_the_gil() -> None:

@@ -18,7 +18,7 @@ from fastapi_diagnostics.collectors.event_loop.greenlets import leave
 from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
 from fastapi_diagnostics.collectors.event_loop.late import LATE, NOBODY
 from fastapi_diagnostics.collectors.event_loop.part import LoopPart
-from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
+from fastapi_diagnostics.collectors.event_loop.pauses import FORKS, PAUSES
 from fastapi_diagnostics.collectors.event_loop.state import (
     DRIVEN,
     SETTINGS,
@@ -219,6 +219,7 @@ def _has_late_victims() -> bool:
 
 
 def _forked() -> None:
+    FORKS.end()
     WATCHED.clear()
     DRIVEN.clear()
     WATCHDOG.forked()
@@ -226,7 +227,7 @@ def _forked() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=FORKS.begin, after_in_parent=FORKS.end, after_in_child=_forked)
 
 __all__ = [
     "before_response",

@@ -14,7 +14,7 @@ from fastapi_diagnostics.collectors.event_loop.kinds import (
     recognised,
     waiting_kind,
 )
-from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
+from fastapi_diagnostics.collectors.event_loop.pauses import FORKS, PAUSES
 from fastapi_diagnostics.collectors.event_loop.pulse import (
     SLICES_A_SECOND,
     is_stopped,
@@ -33,6 +33,7 @@ alarms had 0.49 to 0.80."""
 UNSEEN_SHARE: Final = 0.5
 """The watchdog looks every 4 to 50 ms; a longer gap means that it did not get the GIL either."""
 GC_SHARE: Final = 0.7
+FORK_SHARE: Final = 0.5
 BUSY_SHARE: Final = 0.9
 """Computing and waiting must make up this much of the threshold: clocks are read around a step."""
 STOPPED_S: Final = 0.04
@@ -122,12 +123,10 @@ def judge(
     weights, unseen_s = _weights(samples, begin, end, after)
     evidence = _Evidence(samples, weights, calls, shares)
     main = _main(samples, evidence.weights, unseen_s)
-    collecting = PAUSES.within(begin, end) / (end - begin)
     if main is None:
-        seen = "gil" if _is_held_by_others(shares) else "unknown"
-        if computed_s >= threshold_s:  # whatever it was, it was this callback
-            seen = "gc" if collecting > GC_SHARE else "cpu"
-        return Verdict(seen, Call(), (), {})
+        unseen_kind = _kind_unseen(begin, end, computed_s, shares, threshold_s)
+        return Verdict(unseen_kind, Call(), (), {})
+    collecting = PAUSES.within(begin, end) / (end - begin)
     mine = [pair for pair in _pairs(evidence) if _place(pair[0]) == _place(main)]
     kind = _kind(mine, calls, shares, collecting)
     if kind is None:
@@ -142,6 +141,18 @@ def judge(
         call = Call()  # some call deep in a library says nothing
     caller = calls.get(awaiting_site(main.user), Call()).source
     return Verdict(kind, call, main.user, _hot(samples, evidence.weights), main.inner, caller)
+
+
+def _kind_unseen(
+    begin: float, end: float, computed_s: float, shares: Shares, threshold_s: float
+) -> str:
+    """Name what nobody saw, by the clocks alone."""
+    forking_s = FORKS.within(begin, end)
+    if computed_s - forking_s >= threshold_s:  # whatever it was, it was this callback
+        return "gc" if PAUSES.within(begin, end) > (end - begin) * GC_SHARE else "cpu"
+    if forking_s > (end - begin) * FORK_SHARE:
+        return "fork"
+    return "gil" if _is_held_by_others(shares) else "unknown"
 
 
 def shares_of(before: Reading | None, after: Reading, begin: float) -> Shares:
