@@ -408,6 +408,24 @@ def test_the_time_of_a_request_is_split() -> None:
     assert split.queued_ms is not None
 
 
+def test_of_requests_at_once_each_is_a_first_call() -> None:
+    async def slow_at_first() -> None:
+        time.sleep(0.1)
+        await asyncio.sleep(0.02)
+
+    async def quick() -> None:
+        """Be answered while the other one still awaits."""
+
+    async def both() -> list[RequestRecord]:
+        return await asyncio.gather(
+            request("a", slow_at_first, path="/same"), request("b", quick, path="/same")
+        )
+
+    slow, _ = run(both(), ASYNCIO)
+
+    assert the_block(slow).first_call
+
+
 def test_only_the_first_request_of_a_route_is_a_first_call() -> None:
     async def slow_first() -> None:
         time.sleep(0.1)

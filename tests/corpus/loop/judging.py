@@ -177,6 +177,9 @@ def _false_alarms(
         # is nobody's defect, and no rule speaks of it.
         if block["kind"] == "fork":
             continue
+        # Nor is what a library imports at the first request, which holds the loop and is a note.
+        if block["kind"] == "import" and block["first_call"]:
+            continue
         if block["location"] is not None and not any(_matching(t, [block]) for t in truths):
             yield f"{record['path']}: block of nobody: {block['kind']} {block['location']}"
 

@@ -38,7 +38,7 @@ def queue_of(loop: Any) -> "deque[Any] | None":
     base = asyncio.BaseEventLoop
     if not isinstance(loop, base) or not _are_known(Handle, events.TimerHandle):
         return None
-    if _names_in(base._call_soon) != _QUEUEING:  # type: ignore[attr-defined] # noqa: SLF001
+    if _names_in(getattr(base, NAME, None)) != _QUEUEING:
         return None
     for name in (NAME, *_LEADING_THERE):
         method = getattr(base, name, None)

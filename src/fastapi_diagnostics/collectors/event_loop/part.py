@@ -1,5 +1,6 @@
 """The event loop's part of a recorder: times, blocks and waits."""
 
+import time
 from typing import Any, Self
 
 from fastapi_diagnostics.collectors.event_loop.blocks import charge_running
@@ -12,7 +13,9 @@ from fastapi_diagnostics.recorder import Recorder
 
 MAX_ROUTES = 4096
 
-_ROUTES_SEEN: set[Any] = set()
+_FIRST_CLOSED: dict[Any, float] = {}
+"""By route: when its first request was closed. Whatever began before that may have paid for it,
+and of several at once the one that did so is mostly not the first to end."""
 
 
 class LoopPart(TimePart):
@@ -25,7 +28,7 @@ class LoopPart(TimePart):
         short_looks: How many of these were judged.
     """
 
-    __slots__ = ("_first", "blocks", "short_looks", "shorts", "waits")
+    __slots__ = ("blocks", "short_looks", "shorts", "waits")
 
     def __init__(self) -> None:
         self.on_loop = 0.0
@@ -37,7 +40,6 @@ class LoopPart(TimePart):
         self.short_looks = 0
         self.blocks: list[Block] = []
         self.waits: dict[str, tuple[str, float, bool]] = {}
-        self._first: bool | None = None
 
     def seal(self, recorder: Recorder) -> dict[str, Any]:
         """Give the times, and blocks and waits where there are any."""
@@ -95,19 +97,17 @@ class LoopPart(TimePart):
         return own_time(started, ended, on_loop=on_loop)
 
     def _is_first(self, recorder: Recorder) -> bool:
-        """Tell whether no request of this route had been sealed before."""
+        """Tell whether it began before any request of its route had been closed."""
         scope = recorder.scope
         if scope is None:
             return False
         endpoint = scope.get("endpoint")
         # An identity that is given again says "not the first" of a new endpoint, which is harmless.
         key = id(endpoint) if endpoint is not None else scope.get("path")
-        first = self._first
-        if first is None:
-            first = self._first = key not in _ROUTES_SEEN
-        if first and recorder.sealing == "closed" and len(_ROUTES_SEEN) < MAX_ROUTES:
-            _ROUTES_SEEN.add(key)
-        return first
+        closed = _FIRST_CLOSED.get(key)
+        if closed is None and recorder.sealing == "closed" and len(_FIRST_CLOSED) < MAX_ROUTES:
+            _FIRST_CLOSED[key] = time.perf_counter()
+        return closed is None or recorder.started < closed
 
 
 def _sum(one: Shorts, other: Shorts) -> Shorts:
