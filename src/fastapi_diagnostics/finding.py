@@ -33,12 +33,16 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
         code: What to write, as it would stand in the file; may be empty.
         location: Where it goes; `None` when the place cannot be told.
         mechanical: Whether replacing or adding `code` at `location` is all there is to do.
+        replaces: The part of the line at `location` in whose place `code` goes; empty where it is
+            the whole line, or goes beside it. A rule may name a part, and the line is written
+            anew around it as far as that is certain.
     """
 
     summary: str
     code: str = ""
     location: Location | None = None
     mechanical: bool = False
+    replaces: str = ""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import msgspec
 from fastapi_diagnostics import outline
 from fastapi_diagnostics.finding import Finding, Fix
 from fastapi_diagnostics.record import Location
+from fastapi_diagnostics.rewriting import rewritten
 from fastapi_diagnostics.source_files import SourceFile, changed, imported, on_disk, user_file
 
 _MAX_LINE: Final = 400
@@ -133,7 +134,12 @@ def _fingerprint(finding: Finding) -> str:
 def _completed_fix(fix: Fix | None) -> Fix | None:
     if fix is None or fix.location is None:
         return fix
-    return msgspec.structs.replace(fix, location=_with_code(fix.location))
+    location = _with_code(fix.location)
+    whole = rewritten(location.code, fix.replaces, fix.code) if fix.replaces else ""
+    if whole:
+        return msgspec.structs.replace(fix, location=location, code=whole, replaces="")
+    part = "" if "\n" in fix.code else fix.replaces
+    return msgspec.structs.replace(fix, location=location, replaces=part)
 
 
 def _with_code(location: Location) -> Location:

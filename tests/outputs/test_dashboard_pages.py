@@ -3,9 +3,10 @@ import msgspec
 import pytest
 
 from fastapi_diagnostics.faults import FAULTS
+from fastapi_diagnostics.finding import Fix
 from fastapi_diagnostics.outputs.dashboard.routes import PAGES as DASHBOARD
 from fastapi_diagnostics.store.protocol import FindingQuery
-from tests.builders import a_finding, a_query, a_report
+from tests.builders import a_finding, a_location, a_query, a_report
 from tests.outputs.backends import PREFIX, FakeBackend, application
 from tests.outputs.examples import example_reports, many_reports
 from tests.outputs.pages import PAGES, links, parsed, words
@@ -199,6 +200,15 @@ async def test_a_finding_without_a_place_says_so(client, backend):
     text = words((await client.get("findings/f1")).text)
 
     assert "No line of yours was running" in text
+
+
+async def test_a_fix_for_a_part_of_a_line_says_so(client, backend):
+    fix = Fix(summary="Wait.", code="await f()", location=a_location(), replaces="f()")
+    backend.store.save([a_report(a_finding(fix=fix))])
+
+    text = words((await client.get("findings/f1")).text)
+
+    assert "In place of the call at" in text
 
 
 async def test_evidence_of_any_shape_is_printed(client, backend):

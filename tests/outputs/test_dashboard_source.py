@@ -80,6 +80,19 @@ def test_the_text_of_the_line_is_filled_in_everywhere():
 
 
 @pytest.mark.usefixtures("project")
+def test_a_fix_for_a_part_of_a_line_becomes_the_whole_line_where_that_is_certain():
+    def fix(part: str) -> Fix:
+        made = Fix(summary="Mend it.", code="await load(author)", location=at(5), replaces=part)
+        return found(5, fix=made).fix
+
+    assert (fix("load(author)").code, fix("load(author)").replaces) == (
+        "first = await load(author)",
+        "",
+    )
+    assert (fix("load(a)").code, fix("load(a)").replaces) == ("await load(author)", "load(a)")
+
+
+@pytest.mark.usefixtures("project")
 def test_equal_lines_of_a_function_are_told_apart():
     first, second, other = found(5), found(7), found(22, function="helper")
 

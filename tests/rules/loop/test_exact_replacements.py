@@ -2,9 +2,10 @@
 
 import pytest
 
-from fastapi_diagnostics.record import Frame
+from fastapi_diagnostics.record import Frame, LoopBlock
 from fastapi_diagnostics.rules.loop._calls import written
 from fastapi_diagnostics.rules.loop._cures import fix_of
+from tests.builders import a_location
 from tests.rules.loop.blocks import CALLER, ENDPOINT, HERE, a_block, a_written
 
 PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
@@ -236,3 +237,45 @@ def test_a_slow_log_handler_gets_a_queue_and_not_another_call() -> None:
     )
 
     assert fix_of(block).code == "logging.handlers.QueueHandler(queue)"
+
+
+def of_a_helper(function: str, caller: str, **changes: object) -> LoopBlock:
+    there = a_location(file="app/keys.py", line=3, function=function)
+    return a_block(
+        location=there,
+        coroutine=CALLER,
+        stack=(Frame(location=there), Frame(location=CALLER)),
+        caller=caller,
+        **changes,
+    )
+
+
+def test_a_slow_constructor_is_called_by_the_name_of_its_class() -> None:
+    fix = fix_of(of_a_helper("Key.__init__", 'Key("a")'))
+
+    assert fix.code == 'await run_in_threadpool(Key, "a")'
+    assert fix.replaces == 'Key("a")'
+    assert "Key.__init__ is no coroutine, and cannot be one: run this in a thread" in fix.summary
+
+
+@pytest.mark.parametrize(
+    ("function", "caller"), [("Key.__init__", ""), ("Shelf.__getitem__", "shelf[3]")]
+)
+def test_a_special_method_is_never_called_by_its_name(function, caller) -> None:
+    assert fix_of(of_a_helper(function, caller)).code == ""
+
+
+@pytest.mark.parametrize("function", ["Planner.plan", "report.plan", "Key.__init__"])
+def test_what_belongs_to_an_object_or_a_function_is_not_sent_to_another_process(function) -> None:
+    fix = fix_of(of_a_helper(function, "self.plan(3)", kind="cpu", call=""))
+
+    assert fix.code == f"{PROCESS}work, ...)"
+    assert fix.replaces == ""
+
+
+@pytest.mark.parametrize("caller", ["digest(key)", ""])
+def test_a_part_is_named_only_where_its_arguments_are_known(caller) -> None:
+    fix = fix_of(of_a_helper("digest", caller))
+
+    assert fix.code == f"await run_in_threadpool(digest, {'key' if caller else '...'})"
+    assert fix.replaces == caller

@@ -25,7 +25,25 @@ def test_the_thread_its_line_and_its_request_are_named() -> None:
     assert (finding.location, finding.severity) == (HERE, "warning")
     assert finding.evidence["thread"] == "AnyIO worker thread"
     assert "A thread does not help" in finding.fix.summary
-    assert finding.fix.code.endswith("run_in_executor(process_pool, pattern.match, text)")
+
+
+def test_what_another_process_can_be_sent_goes_there_without_await() -> None:
+    held = a_block(
+        kind="gil", call="json.loads", written="json.loads", source="json.loads(text)", thread="x"
+    )
+
+    (finding,) = check(a_record(blocks=(held,)))
+
+    assert finding.fix.code == "process_pool.submit(json.loads, text).result()"
+    assert finding.fix.replaces == "json.loads(text)"
+
+
+def test_what_cannot_be_sent_needs_a_function_around_it() -> None:
+    (finding,) = check(a_record(blocks=(HELD,)))  # a match cannot come back
+
+    assert finding.fix.code == "process_pool.submit(work, ...).result()"
+    assert "into a function, `work`, run that in a process pool" in finding.fix.summary
+    assert finding.fix.replaces == ""
 
 
 def test_it_is_an_error_where_a_request_waited() -> None:

@@ -133,7 +133,7 @@ def finding_page(frame: Frame, fingerprint: str) -> FindingPage:
 def _fix(fix: Fix | None, frame: Frame) -> FixView | None:
     if fix is None:
         return None
-    verb = "At" if fix.mechanical else "Goes to"
+    verb = "At" if fix.mechanical else "In place of the call at" if fix.replaces else "Goes to"
     return FixView(
         summary=prose(fix.summary),
         code=python(fix.code),

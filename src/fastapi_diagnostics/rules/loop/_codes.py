@@ -9,6 +9,8 @@ from fastapi_diagnostics.rules.loop._calls import UNKNOWN, Written, keyword, wri
 
 _NAMELESS: Final = re.compile(r"\blambda\b|\bfor\b")
 """Functions and generators that no other process can be sent."""
+WORK: Final = "work"
+"""Stands, with unknown arguments, for a function that has yet to be written."""
 _HTTP_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
 _OTHERWISE_IN_HTTPX: Final = frozenset(
     {"allow_redirects", "cert", "hooks", "proxies", "stream", "verify", "data"}
@@ -23,6 +25,11 @@ def replacement(block: LoopBlock) -> str:
     return make(block, call) if make is not None else ""
 
 
+def is_complete(code: str) -> bool:
+    """Tell whether code can be copied as it stands: nothing in it is a stand-in."""
+    return UNKNOWN not in code
+
+
 def in_thread(call: Written) -> str:
     """Run a call in a worker thread."""
     if not call.function:
@@ -34,12 +41,21 @@ def in_thread(call: Written) -> str:
 def in_process(function: str, call: Written) -> str:
     """Run a call in a process pool, which takes no keyword arguments and nothing nameless."""
     if any(_NAMELESS.search(part) for part in call.parts or ()):
-        function, call = "work", Written("work")
+        function, call = WORK, Written(WORK)
     if any(keyword(part) for part in call.parts or ()):
         function, arguments = f"partial({function}, {call.arguments})", ""
     else:
         arguments = f", {call.arguments}" if call.arguments else ""
     return f"await asyncio.get_running_loop().run_in_executor(process_pool, {function}{arguments})"
+
+
+def in_process_from_thread(block: LoopBlock) -> str:
+    """Run the call of a block in a process pool from a thread, which cannot await but may wait."""
+    call = _sendable(block, written(block.written, block.source))
+    if any(_NAMELESS.search(part) for part in call.parts or ()):
+        call = Written(WORK)
+    arguments = f", {call.arguments}" if call.arguments else ""
+    return f"process_pool.submit({call.function}{arguments}).result()"
 
 
 def _sleep(block: LoopBlock, call: Written) -> str:
@@ -112,13 +128,20 @@ def _threaded(_: LoopBlock, call: Written) -> str:
 
 
 def _computing(block: LoopBlock, call: Written) -> str:
+    call = _sendable(block, call)
+    return in_process(call.function, call)
+
+
+def _sendable(block: LoopBlock, call: Written) -> Written:
+    """Give the call, or a stand-in for a function that has to be written around it."""
     # A call in a loop is one of many: what goes to another process is the loop.
-    # What is bound to an object, or defined in a function, cannot be sent there.
+    # What is bound to an object, or defined in a function, cannot be sent there, nor can what
+    # comes back from a pattern.
     owner = block.call.rpartition(".")[0].rpartition(".")[2]
     is_bound = owner[:1].isupper() or "<" in block.call or (not owner and "." in call.function)
     if not call.function or is_bound or (block.stack and block.stack[0].in_loop):
-        return in_process("work", Written("work"))
-    return in_process(call.function, call)
+        return Written(WORK)
+    return call
 
 
 _BY_KIND: Final[Mapping[str, Callable[[LoopBlock, Written], str]]] = {

@@ -7,8 +7,14 @@ import msgspec
 
 from fastapi_diagnostics.finding import Fix
 from fastapi_diagnostics.record import Location, LoopBlock
-from fastapi_diagnostics.rules.loop._calls import written
-from fastapi_diagnostics.rules.loop._codes import in_process, in_thread, replacement
+from fastapi_diagnostics.rules.loop._calls import Written, written
+from fastapi_diagnostics.rules.loop._codes import (
+    WORK,
+    in_process,
+    in_thread,
+    is_complete,
+    replacement,
+)
 
 _THREAD_USELESS: Final = "A thread does not help, because this work keeps the GIL"
 
@@ -163,25 +169,52 @@ def fix_of(block: LoopBlock, endpoint: Location | None = None) -> Fix:
     code = replacement(block)
     if here or not code or block.kind in _ELSEWHERE:
         is_exact = here or block.kind in _ELSEWHERE
-        summary = f"{cure.advice}."
-        return Fix(summary=summary, code=code if is_exact else "", location=block.location)
+        code = code if is_exact else ""
+        return Fix(
+            summary=f"{cure.advice}.{_explained(code)}",
+            code=code,
+            location=block.location,
+            replaces="" if block.kind in _ELSEWHERE else _part(block.source, code),
+        )
     if block.coroutine is None:
         return Fix(summary=f"{cure.advice}{_in_a_coroutine(block, code)}.", location=block.location)
-    helper = _called_there(block)
+    qualified = _called_there(block)
+    helper = _shown(qualified)
     called = _FUNCTION.match(block.caller)
-    outer = written(called[0] if called else helper, block.caller)
+    is_special = helper.endswith("__")  # nobody calls it by that name, and it has to be a function
+    outer = written(called[0] if called else "" if is_special else helper, block.caller)
     summary = f"{cure.advice}; {helper} is no coroutine"
     if not cure.threads:
-        return Fix(
-            summary=f"{summary}, so change the call of it in {block.coroutine.function}.",
-            code=in_process(outer.function, outer),
-            location=block.coroutine,
+        # A method goes with its object, and what is defined in a function goes nowhere.
+        code = (
+            in_process(WORK, Written(WORK))
+            if "." in qualified
+            else in_process(outer.function, outer)
         )
+        how = f"so change the call of it in {block.coroutine.function}"
+    else:
+        code = in_thread(outer)
+        how = "and cannot be one: run this in a thread"
+        if not is_special:
+            how = "so make it one, or call it in a thread"
     return Fix(
-        summary=f"{summary}, so make it one, or call it in a thread.",
-        code=in_thread(outer),
+        summary=f"{summary}, {how}.{_explained(code)}",
+        code=code,
         location=block.coroutine,
+        replaces=_part(block.caller, code),
     )
+
+
+def _explained(code: str) -> str:
+    """Say what the stand-in in a code is."""
+    if f"process_pool, {WORK}" not in code:
+        return ""
+    return f" `{WORK}` is yet to be written: a function at the top of a module, given plain values."
+
+
+def _part(source: str, code: str) -> str:
+    """Give the part of the line in whose place *code* goes, where both are known."""
+    return source if code and is_complete(code) else ""
 
 
 def _in_a_coroutine(block: LoopBlock, code: str) -> str:
@@ -215,10 +248,16 @@ def _plain_def(cure: Cure, block: LoopBlock, endpoint: Location | None) -> Fix:
 
 
 def _called_there(block: LoopBlock) -> str:
-    """Name the function that the coroutine called, on the way to the line."""
+    """Give the qualified name of the function that the coroutine called, on the way to the line."""
     name = block.location.function if block.location else ""
     for frame in block.stack:
         if frame.location == block.coroutine:
             break
         name = frame.location.function
-    return name.rpartition(".")[2]
+    return name
+
+
+def _shown(qualified: str) -> str:
+    """Name a function; one of Python's special methods with its class."""
+    owner, _, last = qualified.rpartition(".")
+    return f"{owner.rpartition('.')[2]}.{last}" if owner and last.endswith("__") else last

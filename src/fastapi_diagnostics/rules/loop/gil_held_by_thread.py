@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Location, LoopBlock, RequestRecord
-from fastapi_diagnostics.rules.loop._calls import written
-from fastapi_diagnostics.rules.loop._codes import in_process
+from fastapi_diagnostics.rules.loop._codes import WORK, in_process_from_thread, is_complete
 from fastapi_diagnostics.rules.loop._words import doing, evidence_of, name_of, plural, victims_of
 
 RULE = Rule(
@@ -65,16 +64,19 @@ def check(record: RequestRecord) -> Iterator[Finding]:
 def _finding(place: Location, blocks: list[LoopBlock], record: RequestRecord) -> Finding:
     longest = max(blocks, key=lambda block: block.duration_ms)
     victims = victims_of(blocks)
-    call = written(longest.written, longest.source)
+    code = in_process_from_thread(longest)
+    is_whole = is_complete(code)
+    what = "run it" if is_whole else f"move what it belongs to into a function, `{WORK}`, run that"
     return RULE.finding(
         _message(longest, blocks, len(victims), record),
         location=place,
         severity="error" if victims else "warning",
         fix=Fix(
-            summary="A thread does not help here, because this call keeps the GIL: run it in a "
+            summary=f"A thread does not help here, because this call keeps the GIL: {what} in a "
             "process pool, or give it less to do at once.",
-            code=in_process(call.function, call) if call.function else "",
+            code=code,
             location=place,
+            replaces=longest.source if is_whole else "",
         ),
         evidence=evidence_of(longest, blocks) | {"thread": longest.thread},
         cause=f"gil {longest.call}".strip(),

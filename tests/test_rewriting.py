@@ -1,0 +1,68 @@
+"""A line of the user's with another expression in it."""
+
+import pytest
+
+from fastapi_diagnostics.rewriting import rewritten
+
+CALL = "work(1)"
+AWAITED = "await run_in_threadpool(work, 1)"
+
+
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    [
+        ("work(1)", "await run_in_threadpool(work, 1)"),
+        ("return work(1)", "return await run_in_threadpool(work, 1)"),
+        ("total = 2 + work(1)", "total = 2 + await run_in_threadpool(work, 1)"),
+        ("if work(1):", "if await run_in_threadpool(work, 1):"),
+        ("for row in work(1):", "for row in await run_in_threadpool(work, 1):"),
+        ("name = work(1).name", "name = (await run_in_threadpool(work, 1)).name"),
+        ("first = work(1)[0]", "first = (await run_in_threadpool(work, 1))[0]"),
+        ("work(1)(2)", "(await run_in_threadpool(work, 1))(2)"),
+        ("work(1)  # slow", "await run_in_threadpool(work, 1)"),
+        ("call(work(1), 2)  # kept", "call(await run_in_threadpool(work, 1), 2)  # kept"),
+    ],
+)
+def test_the_expression_takes_the_place_of_the_call(line: str, whole: str) -> None:
+    assert rewritten(line, CALL, AWAITED) == whole
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "work(1) + work(1)",
+        "rework(1)",
+        "self.work(1)",
+        "jobs.append(lambda: work(1))",
+        "any(work(1) for _ in range(2))",
+        "value = [row for row in work(1)]",
+        "await work(1)",
+        "something_else()",
+        "",
+    ],
+)
+def test_where_that_is_not_certain_nothing_is_written(line: str) -> None:
+    assert rewritten(line, CALL, AWAITED) == ""
+
+
+def test_what_is_needed_around_it_comes_before_the_line_and_no_name_is_made_up() -> None:
+    code = "async with Client() as client:\n    response = await client.get(url)"
+
+    assert rewritten("text = get(url).text", "get(url)", code) == (
+        "async with Client() as client:\n    text = (await client.get(url)).text"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "process = await start()\nawait process.wait()",
+        "async with open_file(path) as file:\n    ...",
+    ],
+)
+def test_statements_are_no_expression(code: str) -> None:
+    assert rewritten("work(1)", CALL, code) == ""
+
+
+def test_without_a_part_there_is_nothing_to_replace() -> None:
+    assert rewritten("work(1)", "", AWAITED) == ""
