@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors.event_loop.blocks import finish_look, verdict_on
+from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART
 from fastapi_diagnostics.collectors.event_loop.sampling import Look, look_from
-from fastapi_diagnostics.collectors.event_loop.state import LoopState, Opening, Watch
+from fastapi_diagnostics.collectors.event_loop.state import NOT_NOW, LoopState, Opening, Watch
 from fastapi_diagnostics.collectors.event_loop.watchdog import Watchdog
 
 
@@ -52,7 +54,7 @@ def test_an_unfinished_look_shows_the_line_that_kept_the_gil_until_then(state: L
     asked_often = pulse._replace(slices=pulse.slices - 100)  # 250 times a second since then
     earlier = look_from(sys._getframe(0), at=begin).sample._replace(pulse=asked_often)
     look = a_look()
-    watch = Watch((begin, begin), [earlier, look.sample], {})
+    watch = Watch(begin, [earlier, look.sample], {})
     state.looking = look, {}
 
     verdict = verdict_on(state, Opening(begin, time.perf_counter(), watch, state.read()), 0.05)
@@ -85,3 +87,27 @@ def test_a_watchdog_that_is_asleep_is_not_late(state: LoopState) -> None:
     watchdog.glance()
 
     assert state.watches == ()
+
+
+@pytest.mark.parametrize(("late_s", "looks"), [(0.05, True), (0.01, False)])
+def test_a_loop_that_goes_on_before_a_late_watchdog_looks_at_the_other_threads(
+    state: LoopState,
+    late_s: float,
+    looks: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    HOLDS.forget()
+    watchdog = Watchdog()
+    watchdog.watch(state)
+    watchdog.asleep = False
+    watchdog._plan(-late_s)
+    released = threading.Event()
+    other = threading.Thread(target=released.wait)
+    other.start()
+
+    watchdog.report(state, time.perf_counter(), None)
+
+    assert (other.ident in HOLDS._glimpses) is looks
+    assert state.report_at == (NOT_NOW if looks else watchdog._late_from())
+    released.set()
+    other.join()
+    HOLDS.forget()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fastapi_diagnostics.collectors.event_loop.alarm import Alarm, make_alarm
-from fastapi_diagnostics.collectors.event_loop.holds import HOLDS
+from fastapi_diagnostics.collectors.event_loop.holds import HOLDS, LATE_SHARE
 from fastapi_diagnostics.collectors.event_loop.pulse import HEART
 from fastapi_diagnostics.collectors.event_loop.running import RUNNING_S, tell_running
 from fastapi_diagnostics.collectors.event_loop.sampling import look_at, name_calls, read_texts
@@ -104,12 +104,16 @@ class Watchdog:
         try:
             in_flight = recorder is not None and not recorder.closed
             state.attends()
-            if not self.asleep:
-                self._put_off(state, now, in_flight=in_flight)
-            elif not in_flight:
-                state.report_at = AT_ONCE
-            else:
+            if self.asleep and in_flight:
                 self.wake(state)
+            elif self.asleep:
+                state.report_at = AT_ONCE
+            elif now < self._due:
+                self._put_off(state, now, in_flight=in_flight)
+            elif now < self._late_from():
+                state.report_at = self._late_from()
+            else:  # whoever kept both of us from the GIL still stands at its line
+                HOLDS.look(self._due, frozenset(one.ident for one in self.states))
         except Exception as error:  # noqa: BLE001 - ours, contained: the loop calls this unguarded
             FAULTS.note("watchdog report", error)
 
@@ -140,7 +144,7 @@ class Watchdog:
         if in_flight:
             state.touched = True
             self._until = now + LINGER_S
-        if now >= min(self._due, self._until, self._turned + LINGER_S):
+        if now >= min(self._until, self._turned + LINGER_S):
             return
         if not state.is_calm_at(now):
             return
@@ -198,6 +202,10 @@ class Watchdog:
         """Give the seconds that it lost in waiting for its turns, in all; from any thread."""
         lost = time.perf_counter() - self._due - (cpu_seconds(self._clock_id) - self._cpu)
         return self._late + max(0.0, lost)
+
+    def _late_from(self) -> float:
+        """Give the moment from which on it is so late that somebody may have kept the GIL."""
+        return self._due + SETTINGS.threshold_s * LATE_SHARE
 
     def _plan(self, delay: float) -> float:
         """Set when the next turn is to be; whatever was not work since the last one was loss."""
@@ -257,11 +265,14 @@ class Watchdog:
         return self._due
 
     def _let_pass(self, alarm: Alarm) -> None:
-        """Have the loop report after a while, if that can put off the alarm."""
+        """Have the loop report after a while, if that can put off the alarm; else if it is late."""
         if alarm.movable and self._is_quiet():
             (state,) = self.states
             step, now = state.step, time.perf_counter()
             state.reports_from(now if step is None else step, SETTINGS.short_s * REPORT_SHARE)
+            return
+        for state in self.states:
+            state.report_at = self._late_from()
 
     def _is_quiet(self) -> bool:
         """Tell whether there is nothing to see or to tell but that the one loop goes on."""
