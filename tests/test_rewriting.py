@@ -53,6 +53,13 @@ def test_what_is_needed_around_it_comes_before_the_line_and_no_name_is_made_up()
     )
 
 
+@pytest.mark.parametrize("line", ["if get(url).ok:", "both = [get(url),", "get(url),"])
+def test_a_line_that_does_not_stand_alone_is_not_moved_into_a_block(line: str) -> None:
+    code = "async with Client() as client:\n    response = await client.get(url)"
+
+    assert rewritten(line, "get(url)", code) == ""
+
+
 @pytest.mark.parametrize(
     "code",
     [

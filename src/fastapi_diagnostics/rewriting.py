@@ -39,4 +39,11 @@ def rewritten(line: str, part: str, code: str) -> str:
         expression = f"({expression})"
     if after.lstrip().startswith("#"):
         after = ""
-    return f"{head}{before}{expression}{after}".rstrip()
+    statement = f"{before}{expression}{after}".rstrip()
+    return f"{head}{statement}" if not head or _stands_alone(statement) else ""
+
+
+def _stands_alone(statement: str) -> bool:
+    """Tell whether a line can be moved into a block without those below it."""
+    opened, closed = (sum(map(statement.count, marks)) for marks in ("([{", ")]}"))
+    return opened == closed and not statement.endswith((":", ",", "\\"))
