@@ -85,8 +85,8 @@ def task_behind(future: Any, error: BaseException) -> Any:
 
 def code_and_name(task: Any) -> tuple[CodeType | None, str]:
     """Give the code and the qualified name of the coroutine that a task runs."""
-    get_coro = getattr(task, "get_coro", None)
-    coroutine = get_coro() if get_coro is not None else None
+    # Not get_coro(): before Python 3.12.2 that crashes for a task that ended as it was made.
+    coroutine = getattr(task, "_coro", None)
     code = getattr(coroutine, "cr_code", None)
     name = getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__
     return (code if isinstance(code, CodeType) else None), str(name)
