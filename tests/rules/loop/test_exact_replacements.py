@@ -273,6 +273,19 @@ def test_what_belongs_to_an_object_or_a_function_is_not_sent_to_another_process(
     assert fix.replaces == ""
 
 
+@pytest.mark.parametrize(
+    ("kind", "caller", "code"),
+    [
+        ("sleep", "shop.find(1).total", ""),  # a property is no call
+        ("sleep", "find(1).load(2)", "await run_in_threadpool(lambda: find(1).load(2))"),
+        ("sleep", "factory()(3)", "await run_in_threadpool(lambda: factory()(3))"),
+        ("cpu", "find(1).load(2)", f"{PROCESS}work, ...)"),
+    ],
+)
+def test_what_is_more_than_one_call_is_not_taken_for_the_first(kind, caller, code) -> None:
+    assert fix_of(of_a_helper("load", caller, kind=kind)).code == code
+
+
 @pytest.mark.parametrize("caller", ["digest(key)", ""])
 def test_a_part_is_named_only_where_its_arguments_are_known(caller) -> None:
     fix = fix_of(of_a_helper("digest", caller))

@@ -98,7 +98,10 @@ def _timed(  # noqa: C901, PLR0915 - one closure, called often
         del callback, args
 
     def run(handle: Any) -> None:
-        """Do the same for a handle of `queueing`, which runs its callback in its own context."""
+        """Do the same for a handle of `queueing`, which runs its callback in its own context.
+
+        Written out again: a shared function would be one call more, of 0.1 µs.
+        """
         nonlocal spent_s, waited_s, others_s
         before = state.step
         state.ready = queued = handle.queued

@@ -71,7 +71,7 @@ def _split(arguments: str) -> tuple[str, ...] | None:
     if "#" in arguments or '"""' in arguments or "'''" in arguments:
         return None
     parts: list[str] = [""]
-    depth = 0
+    depth = lowest = 0
     quote = ""
     escaped = False
     for character in arguments:
@@ -81,14 +81,13 @@ def _split(arguments: str) -> tuple[str, ...] | None:
             escaped = character == "\\" and not escaped
         elif character in _QUOTES:
             quote = character
-        elif character in _OPENING:
-            depth += 1
-        elif character in _CLOSING:
-            depth -= 1
+        elif character in _OPENING + _CLOSING:
+            depth += 1 if character in _OPENING else -1
         elif character == "," and depth == 0:
             parts.append("")
             continue
         parts[-1] += character
-    if depth or quote:
-        return None
+        lowest = min(lowest, depth)
+    if depth or quote or lowest < 0:
+        return None  # below zero the call ends, and something is done with what it gives
     return tuple(part.strip() for part in parts if part.strip())

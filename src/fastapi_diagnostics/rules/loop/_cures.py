@@ -180,17 +180,14 @@ def fix_of(block: LoopBlock, endpoint: Location | None = None) -> Fix:
         return Fix(summary=f"{cure.advice}{_in_a_coroutine(block, code)}.", location=block.location)
     qualified = _called_there(block)
     helper = _shown(qualified)
-    called = _FUNCTION.match(block.caller)
     is_special = helper.endswith("__")  # nobody calls it by that name, and it has to be a function
-    outer = written(called[0] if called else "" if is_special else helper, block.caller)
+    outer = _outer("" if is_special else helper, block.caller)
     summary = f"{cure.advice}; {helper} is no coroutine"
     if not cure.threads:
         # A method goes with its object, and what is defined in a function goes nowhere.
-        code = (
-            in_process(WORK, Written(WORK))
-            if "." in qualified
-            else in_process(outer.function, outer)
-        )
+        if "." in qualified or not outer.function:
+            outer = Written(WORK)
+        code = in_process(outer.function, outer)
         how = f"so change the call of it in {block.coroutine.function}"
     else:
         code = in_thread(outer)
@@ -255,6 +252,15 @@ def _called_there(block: LoopBlock) -> str:
             break
         name = frame.location.function
     return name
+
+
+def _outer(helper: str, caller: str) -> Written:
+    """Take the call in the coroutine apart; where its text is unknown, only a name is there."""
+    if not caller:
+        return written(helper, "")
+    called = _FUNCTION.match(caller)
+    outer = written(called[0], caller) if called else Written("")
+    return outer if outer.parts is not None else written("", caller)
 
 
 def _shown(qualified: str) -> str:
