@@ -23,13 +23,15 @@ def installed(*collectors: Any, root: Path) -> Iterator[Hooks]:
     FAULTS.clear()
     event_loop.configure(50)
     hooks = Hooks()
-    for collector in collectors:
-        collector.install(hooks)
-    yield hooks
-    hooks.undo()
-    event_loop.configure(50)
-    event_loop.on_block_of_nobody = event_loop.on_late_victims = None
-    USER_CODE.reset()
-    faults = FAULTS.all()
-    FAULTS.clear()
+    try:
+        for collector in collectors:
+            collector.install(hooks)
+        yield hooks
+    finally:
+        hooks.undo()
+        event_loop.configure(50)
+        event_loop.on_block_of_nobody = event_loop.on_late_victims = None
+        USER_CODE.reset()
+        faults = FAULTS.all()
+        FAULTS.clear()
     assert faults == ()

@@ -34,6 +34,7 @@ UNSEEN_SHARE: Final = 0.5
 """The watchdog looks every 4 to 50 ms; a longer gap means that it did not get the GIL either."""
 GC_SHARE: Final = 0.7
 FORK_SHARE: Final = 0.5
+"""Of a stretch that nobody saw: forking for more than half of it is what it was."""
 BUSY_SHARE: Final = 0.9
 """Computing and waiting must make up this much of the threshold: clocks are read around a step."""
 STOPPED_S: Final = 0.04
