@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 
 from fastapi_diagnostics.callsite import USER_CODE
 from fastapi_diagnostics.collectors.application import collect, routes_version
+from tests.pace import slowness
 
 HERE = Path(__file__).parent
 SHOP = HERE / "audited_shop.py"
@@ -542,7 +543,7 @@ def test_300_routes_cost_at_most_50_ms() -> None:
     app = an_app(*(f"/things/{number % 30}/{{id}}/part{number}" for number in range(300)))
     collect(app)  # what FastAPI itself prepares at first use
 
-    best = min(collect(app).duration_ms for _ in range(3))
+    best = min(collect(app).duration_ms / slowness() for _ in range(3))
 
     assert best <= 50
 

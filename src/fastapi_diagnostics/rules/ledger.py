@@ -18,6 +18,7 @@ from fastapi_diagnostics.rules.sql.write_per_row import MIN_WRITES, claimed, one
 MAX_ENTRIES = 100
 MAX_QUERIES = 50
 MIN_REPEATS = 2
+"""Of fewer there is only to say that one of them serves many rows."""
 
 _VERBS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"})
 _LOOKUPS = frozenset({"get", "query", "core"})
@@ -77,7 +78,11 @@ def _accused(record: RequestRecord, findings: Iterable[Finding]) -> set[Key]:
 
 def _reason(queries: list[Query], record: RequestRecord) -> str:
     """Give the first reason that holds; empty where there was nothing to consider."""
-    return next((text for test in _REASONS if (text := test(queries, record))), "")
+    reasons = _MANY_ROWS_AT_ONCE if len(queries) < MIN_REPEATS else _REASONS
+    for reason in reasons:
+        if text := reason(queries, record):
+            return text
+    return ""
 
 
 def _eager(queries: list[Query], _record: RequestRecord) -> str:
@@ -96,7 +101,7 @@ def _many_rows(queries: list[Query], _record: RequestRecord) -> str:
 
 def _one_flush(queries: list[Query], _record: RequestRecord) -> str:
     flushes = {query.flush for query in queries}
-    if len(queries) < MIN_REPEATS or None in flushes:
+    if None in flushes:
         return ""
     if len(flushes) == 1:
         return f"one flush, {len(queries)} rows"
@@ -107,25 +112,25 @@ def _one_flush(queries: list[Query], _record: RequestRecord) -> str:
 
 
 def _in_list(queries: list[Query], _record: RequestRecord) -> str:
-    if len(queries) < MIN_REPEATS or not all(query.batch for query in queries):
+    if not all(query.batch for query in queries):
         return ""
     return f"chunked IN: {len(queries)} statements for many keys each"
 
 
 def _waiting(queries: list[Query], _record: RequestRecord) -> str:
-    if len(queries) < MIN_REPEATS or not paced(queries):
+    if not paced(queries):
         return ""
     return "most waited over 100 ms for something else before they ran"
 
 
 def _by_message(queries: list[Query], _record: RequestRecord) -> str:
-    if len(queries) < MIN_REPEATS or len(of_one_message(queries)) == len(queries):
+    if len(of_one_message(queries)) == len(queries):
         return ""
     return f"for {len({query.window for query in queries})} messages of the websocket"
 
 
 def _written_on_purpose(queries: list[Query], record: RequestRecord) -> str:
-    if len(queries) < MIN_REPEATS or queries[0].verb not in _WRITES:
+    if queries[0].verb not in _WRITES:
         return ""
     if one_row(queries):
         return "one row that is changed again and again, as to show progress"
@@ -135,7 +140,7 @@ def _written_on_purpose(queries: list[Query], record: RequestRecord) -> str:
 
 
 def _read_on_purpose(queries: list[Query], _record: RequestRecord) -> str:
-    if len(queries) < MIN_REPEATS or queries[0].verb != "SELECT":
+    if queries[0].verb != "SELECT":
         return ""
     if any(query.fresh for query in queries):
         return "read again over what the session holds, as asked for (populate_existing)"
@@ -158,7 +163,7 @@ def _no_keys(queries: list[Query], _record: RequestRecord) -> str:
 
 def _again(queries: list[Query], record: RequestRecord) -> str:
     """Equal reads: the rule for duplicates passes them over only after a write."""
-    if len(queries) < MIN_REPEATS or len({query.values_digest for query in queries}) > 1:
+    if len({query.values_digest for query in queries}) > 1:
         return ""
     if queries[0].verb in _WRITES:
         return "the same write again; nobody but the application can tell whether it is needed"
@@ -171,14 +176,14 @@ def _again(queries: list[Query], record: RequestRecord) -> str:
 
 def _by_while(queries: list[Query], _record: RequestRecord) -> str:
     frame = looping(queries[0])
-    if len(queries) < MIN_REPEATS or frame is None or frame.loop not in {"while", "async for"}:
+    if frame is None or frame.loop not in {"while", "async for"}:
         return ""
     return "in a while or async for loop: its next item may depend on the last"
 
 
 def _few_or_apart(queries: list[Query], _record: RequestRecord) -> str:
     """Two different lookups are a pair; what is behind attributes of objects is left alone."""
-    if len(queries) < MIN_REPEATS or queries[0].kind not in _LOOKUPS:
+    if queries[0].kind not in _LOOKUPS:
         return ""
     distinct = len({query.values_digest for query in queries})
     if distinct < MIN_DISTINCT:
@@ -189,9 +194,9 @@ def _few_or_apart(queries: list[Query], _record: RequestRecord) -> str:
     return ""
 
 
+_MANY_ROWS_AT_ONCE: tuple[Reason, ...] = (_eager, _many_rows)
 _REASONS: tuple[Reason, ...] = (
-    _eager,
-    _many_rows,
+    *_MANY_ROWS_AT_ONCE,
     _by_message,
     _one_flush,
     _in_list,

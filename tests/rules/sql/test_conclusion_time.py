@@ -9,13 +9,14 @@ from fastapi_diagnostics.pipeline import Pipeline
 from fastapi_diagnostics.rules.catalogue import all_rules
 from fastapi_diagnostics.rules.ledger import with_ledger
 from fastapi_diagnostics.worker import Worker
+from tests.pace import slowness
 from tests.rules.sql.shop import Author, Book, Shelf, recorded
 
 STATEMENTS = 1000
 MOST_MS = 10.0
 TRIES = 9
-"""Other processes take away caches and clock speed, so the best of a few counts; a rule that looks
-at pairs of statements misses the bound by far, however often it is tried."""
+"""Other processes take away caches and clock speed, so the best of a few counts, each measured in
+what the machine does just then; a rule that looks at pairs of statements misses by far anyway."""
 
 
 def lookups(session):
@@ -50,7 +51,7 @@ def test_a_thousand_statements_are_concluded_in_ten_milliseconds(engine, use) ->
     for _ in range(TRIES):
         began = time.thread_time()
         with_ledger(record, judge.findings(record))
-        spent_ms.append((time.thread_time() - began) * 1000)
+        spent_ms.append((time.thread_time() - began) * 1000 / slowness())
 
     assert len(record.queries) == STATEMENTS
     assert min(spent_ms) <= MOST_MS

@@ -102,6 +102,8 @@ def lookups(record: RequestRecord) -> Iterator[list[Query]]:
         if _is_lookup(query):
             groups[query.sql, query.engine, query.kind, chain(query)].append(query)
     for alike in groups.values():
+        if len(alike) < MIN_DISTINCT:
+            continue
         queries = of_one_message(alike)
         distinct = len({query.values_digest for query in queries})
         if distinct < MIN_DISTINCT or not _asks(queries[0].sql):
