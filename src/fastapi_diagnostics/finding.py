@@ -36,6 +36,8 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
         replaces: The part of the line at `location` in whose place `code` goes; empty where it is
             the whole line, or goes beside it. A rule may name a part, and the line is written
             anew around it as far as that is certain.
+        imports: Statements for the top of that file, without which `code` would miss a name. The
+            rules leave it empty; it is filled in where the file can be read.
     """
 
     summary: str
@@ -43,6 +45,7 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | None = None
     mechanical: bool = False
     replaces: str = ""
+    imports: tuple[str, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

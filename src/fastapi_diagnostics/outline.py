@@ -89,6 +89,16 @@ def anchored_line(lines: Lines, definition: int, anchors: Sequence[str]) -> int 
     return None
 
 
+def code_lines(lines: Lines) -> Iterator[str]:
+    """Give the lines of a file without comments and without triple-quoted text."""
+    quoted = False
+    for text in lines:
+        marks = len(_TRIPLE.findall(text))
+        was_quoted, quoted = quoted, quoted ^ (marks % 2 == 1)
+        if not was_quoted and not marks:
+            yield _without_comment(text)
+
+
 def _code_lines(lines: Lines, definition: int) -> Iterator[tuple[int, str]]:
     """Give the lines below the header, without comments and triple-quoted text."""
     quoted = False

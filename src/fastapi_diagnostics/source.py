@@ -13,6 +13,7 @@ import msgspec
 
 from fastapi_diagnostics import outline
 from fastapi_diagnostics.finding import Finding, Fix
+from fastapi_diagnostics.missing_imports import code_of, missing_imports, names_to_import
 from fastapi_diagnostics.record import Location
 from fastapi_diagnostics.rewriting import rewritten
 from fastapi_diagnostics.source_files import SourceFile, changed, imported, on_disk, user_file
@@ -136,10 +137,25 @@ def _completed_fix(fix: Fix | None) -> Fix | None:
         return fix
     location = _with_code(fix.location)
     whole = rewritten(location.code, fix.replaces, fix.code) if fix.replaces else ""
-    if whole:
-        return msgspec.structs.replace(fix, location=location, code=whole, replaces="")
-    part = "" if "\n" in fix.code else fix.replaces
-    return msgspec.structs.replace(fix, location=location, replaces=part)
+    part = "" if whole or "\n" in fix.code else fix.replaces
+    return msgspec.structs.replace(
+        fix,
+        location=location,
+        code=whole or fix.code,
+        replaces=part,
+        imports=_missing_imports(fix.code, location),
+    )
+
+
+def _missing_imports(code: str, location: Location) -> tuple[str, ...]:
+    names = names_to_import(code)
+    source = imported(location.file) if names else None
+    return missing_imports(names, _code_of(source)) if source is not None else ()
+
+
+@lru_cache(maxsize=_MAX_PARSED)
+def _code_of(source: SourceFile) -> str:
+    return code_of(source.lines)
 
 
 def _with_code(location: Location) -> Location:

@@ -211,6 +211,24 @@ async def test_a_fix_for_a_part_of_a_line_says_so(client, backend):
     assert "In place of the call at" in text
 
 
+async def test_imports_that_a_fix_needs_stand_below_it(client, backend):
+    fix = Fix(summary="Wait.", code="await asyncio.sleep(1)", imports=("import asyncio",))
+    backend.store.save([a_report(a_finding(fix=fix))])
+
+    text = words((await client.get("findings/f1")).text)
+
+    assert "With this among the imports of the file: import asyncio" in text
+
+
+async def test_a_fix_that_needs_no_import_says_nothing_of_imports(client, backend):
+    fix = Fix(summary="Wait.", code="await f()", location=a_location())
+    backend.store.save([a_report(a_finding(fix=fix))])
+
+    text = words((await client.get("findings/f1")).text)
+
+    assert "among the imports" not in text
+
+
 async def test_evidence_of_any_shape_is_printed(client, backend):
     evidence = {
         "count": 3, "nested": {"deep": {"deeper": [1, {"x": None}]}}, "nothing": None,

@@ -93,6 +93,21 @@ def test_a_fix_for_a_part_of_a_line_becomes_the_whole_line_where_that_is_certain
 
 
 @pytest.mark.usefixtures("project")
+def test_a_fix_names_the_imports_that_its_file_lacks():
+    made = Fix(summary="Mend it.", code="await asyncio.sleep(1)", location=at(5))
+
+    assert found(5, fix=made).fix.imports == ("import asyncio",)
+
+
+@pytest.mark.usefixtures("project")
+def test_of_a_file_that_cannot_be_read_no_import_is_said_to_be_missing():
+    elsewhere = a_location(file="gone.py", line=5, code="")
+    made = Fix(summary="Mend it.", code="await asyncio.sleep(1)", location=elsewhere)
+
+    assert found(5, fix=made).fix.imports == ()
+
+
+@pytest.mark.usefixtures("project")
 def test_equal_lines_of_a_function_are_told_apart():
     first, second, other = found(5), found(7), found(22, function="helper")
 

@@ -20,8 +20,8 @@ PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
         ("sleep", "vendor.throttle", "throttle(120)", "await run_in_threadpool(throttle, 120)"),
         (
             "http",
-            "requests.get",
-            'requests.get(url, params={"q": "a,b"}, timeout=5)',
+            "httpx.get",
+            'httpx.get(url, params={"q": "a,b"}, timeout=5)',
             (
                 "async with httpx.AsyncClient() as client:\n"
                 '    response = await client.get(url, params={"q": "a,b"}, timeout=5)'
@@ -29,9 +29,21 @@ PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
         ),
         (
             "http",
-            "requests.post",
-            "requests.post(url, verify=False)",
-            "async with httpx.AsyncClient() as client:\n    response = await client.post(...)",
+            "httpx.get",
+            "httpx.get(url, verify=False)",
+            "await run_in_threadpool(httpx.get, url, verify=False)",
+        ),
+        (
+            "http",
+            "httpx.Client.get",
+            "client.get(url)",
+            "await run_in_threadpool(client.get, url)",
+        ),
+        (
+            "http",
+            "requests.get",
+            "requests.get(url, timeout=5)",
+            "await run_in_threadpool(requests.get, url, timeout=5)",
         ),
         (
             "http",
@@ -55,31 +67,37 @@ PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
             "subprocess",
             "subprocess.run",
             'subprocess.run(["git", "status"], check=True)',
-            'process = await asyncio.create_subprocess_exec("git", "status")\nawait process.wait()',
+            'await run_in_threadpool(subprocess.run, ["git", "status"], check=True)',
         ),
         (
             "subprocess",
-            "subprocess.run",
-            "subprocess.run(command)",
-            "process = await asyncio.create_subprocess_exec(*command)\nawait process.wait()",
+            "subprocess.Popen.wait",
+            "process.wait()",
+            "await run_in_threadpool(process.wait)",
         ),
         (
             "subprocess",
             "os.system",
             'os.system("make")',
-            'process = await asyncio.create_subprocess_shell("make")\nawait process.wait()',
+            'await run_in_threadpool(os.system, "make")',
         ),
         (
             "dns",
             "socket.getaddrinfo",
-            "socket.getaddrinfo(host, 443)",
-            "await asyncio.get_running_loop().getaddrinfo(host, 443)",
+            "socket.getaddrinfo(host, 443, proto=6)",
+            "await asyncio.get_running_loop().getaddrinfo(host, 443, proto=6)",
+        ),
+        (
+            "dns",
+            "socket.getaddrinfo",
+            "socket.getaddrinfo(host, 443, 2)",
+            "await run_in_threadpool(socket.getaddrinfo, host, 443, 2)",
         ),
         (
             "dns",
             "socket.gethostbyname",
             "socket.gethostbyname(host)",
-            "await asyncio.get_running_loop().getaddrinfo(host, None)",
+            "await run_in_threadpool(socket.gethostbyname, host)",
         ),
         (
             "password-hash",
@@ -98,6 +116,18 @@ PROCESS = "await asyncio.get_running_loop().run_in_executor(process_pool, "
             "pathlib.PosixPath.read_text",
             'path.read_text(encoding="utf-8")',
             'await anyio.Path(path).read_text(encoding="utf-8")',
+        ),
+        (
+            "file",
+            "pathlib.PosixPath.rename",
+            "path.rename(other)",
+            "await run_in_threadpool(path.rename, other)",
+        ),
+        (
+            "lock",
+            "concurrent.futures._base.Future.result",
+            "future.result(5)",
+            "await run_in_threadpool(future.result, 5)",
         ),
         (
             "lock",

@@ -42,7 +42,7 @@ def test_what_cannot_be_sent_needs_a_function_around_it() -> None:
     (finding,) = check(a_record(blocks=(HELD,)))  # a match cannot come back
 
     assert finding.fix.code == "process_pool.submit(work, ...).result()"
-    assert "into a function, `work`, run that in a process pool" in finding.fix.summary
+    assert "`work` is a function at the top of a module that you write" in finding.fix.summary
     assert finding.fix.replaces == ""
 
 

@@ -36,6 +36,7 @@ class FixView(msgspec.Struct, frozen=True):
     place: Place | None
     line: str
     verb: str
+    imports: tuple[Token, ...]
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -140,6 +141,7 @@ def _fix(fix: Fix | None, frame: Frame) -> FixView | None:
         place=place_of(fix.location, frame.links),
         line=str(fix.location.line) if fix.location else "",
         verb=verb,
+        imports=python("\n".join(fix.imports)),
     )
 
 

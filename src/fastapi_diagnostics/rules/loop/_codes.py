@@ -11,11 +11,24 @@ _NAMELESS: Final = re.compile(r"\blambda\b|\bfor\b")
 """Functions and generators that no other process can be sent."""
 WORK: Final = "work"
 """Stands, with unknown arguments, for a function that has yet to be written."""
-_HTTP_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete", "head", "options"})
-_OTHERWISE_IN_HTTPX: Final = frozenset(
-    {"allow_redirects", "cert", "hooks", "proxies", "stream", "verify", "data"}
+_POOL: Final = "process_pool"
+_POOL_IS: Final = (
+    f" `{_POOL}` is a `concurrent.futures.ProcessPoolExecutor`, one for the application."
 )
-"""Arguments of requests that httpx takes elsewhere or under another name."""
+_HTTPX: Final = frozenset(
+    f"httpx.{method}" for method in ("get", "post", "put", "patch", "delete", "head", "options")
+)
+_OF_THE_CLIENT: Final = frozenset({"verify", "cert", "proxy", "proxies", "trust_env"})
+"""Arguments of httpx's functions that its clients take when they are made."""
+_SAME_IN_ANYIO: Final = frozenset(
+    {
+        *("read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file", "is_dir"),
+        *("stat", "mkdir", "rmdir", "unlink", "touch"),
+    }
+)
+"""Methods of paths that give what those of `anyio.Path` give; others give its own paths."""
+_MAX_POSITIONAL: Final = 2
+"""The loop's `getaddrinfo` takes a host and a port, and the rest by name."""
 
 
 def replacement(block: LoopBlock) -> str:
@@ -28,6 +41,14 @@ def replacement(block: LoopBlock) -> str:
 def is_complete(code: str) -> bool:
     """Tell whether code can be copied as it stands: nothing in it is a stand-in."""
     return UNKNOWN not in code
+
+
+def explained(code: str) -> str:
+    """Say what the stand-ins in a code are, as sentences that begin with a space."""
+    if _POOL not in code:
+        return ""
+    work = f" `{WORK}` is a function at the top of a module that you write, given plain values."
+    return f"{work if f'{WORK}, {UNKNOWN}' in code else ''}{_POOL_IS}"
 
 
 def in_thread(call: Written) -> str:
@@ -46,7 +67,7 @@ def in_process(function: str, call: Written) -> str:
         function, arguments = f"partial({function}, {call.arguments})", ""
     else:
         arguments = f", {call.arguments}" if call.arguments else ""
-    return f"await asyncio.get_running_loop().run_in_executor(process_pool, {function}{arguments})"
+    return f"await asyncio.get_running_loop().run_in_executor({_POOL}, {function}{arguments})"
 
 
 def in_process_from_thread(block: LoopBlock) -> str:
@@ -55,7 +76,7 @@ def in_process_from_thread(block: LoopBlock) -> str:
     if any(_NAMELESS.search(part) for part in call.parts or ()):
         call = Written(WORK)
     arguments = f", {call.arguments}" if call.arguments else ""
-    return f"process_pool.submit({call.function}{arguments}).result()"
+    return f"{_POOL}.submit({call.function}{arguments}).result()"
 
 
 def _sleep(block: LoopBlock, call: Written) -> str:
@@ -65,14 +86,14 @@ def _sleep(block: LoopBlock, call: Written) -> str:
 
 
 def _http(block: LoopBlock, call: Written) -> str:
-    method = block.call.rpartition(".")[2]
-    if method not in _HTTP_METHODS:
+    # An answer of requests has other attributes and other errors than one of httpx.
+    of_the_client = any(keyword(part) in _OF_THE_CLIENT for part in call.parts or ())
+    if block.call not in _HTTPX or of_the_client:
         return in_thread(call)
-    differs = any(keyword(part) in _OTHERWISE_IN_HTTPX for part in call.parts or ())
-    arguments = UNKNOWN if differs else call.arguments
+    method = block.call.rpartition(".")[2]
     return (
         f"async with httpx.AsyncClient() as client:\n    response = await client.{method}"
-        f"({arguments})"
+        f"({call.arguments})"
     )
 
 
@@ -84,30 +105,15 @@ def _database(block: LoopBlock, call: Written) -> str:
     return in_thread(call)
 
 
-def _subprocess(block: LoopBlock, call: Written) -> str:
-    command = call.positional[0] if call.positional else UNKNOWN
-    shell = block.call in {"os.system", "os.popen"} or "shell=True" in (call.parts or ())
-    if shell:
-        start = f"asyncio.create_subprocess_shell({command})"
-    else:
-        is_list = command.startswith("[") and command.endswith("]")
-        words = command[1:-1] if is_list else command
-        star = "" if is_list or command == UNKNOWN or command[0] in "'\"" else "*"
-        start = f"asyncio.create_subprocess_exec({star}{words})"
-    return f"process = await {start}\nawait process.wait()"
-
-
 def _dns(block: LoopBlock, call: Written) -> str:
-    arguments = call.arguments
-    if block.call != "socket.getaddrinfo":
-        host = call.positional[0] if call.positional else UNKNOWN
-        arguments = f"{host}, None"
-    return f"await asyncio.get_running_loop().getaddrinfo({arguments})"
+    if block.call != "socket.getaddrinfo" or len(call.positional) > _MAX_POSITIONAL:
+        return in_thread(call)
+    return f"await asyncio.get_running_loop().getaddrinfo({call.arguments})"
 
 
 def _lock(block: LoopBlock, call: Written) -> str:
     owner, _, method = call.function.rpartition(".")
-    if method == "result" and owner and "Future" in block.call:
+    if method == "result" and owner and "Future" in block.call and not call.parts:
         return f"await asyncio.wrap_future({owner})"
     if method == "acquire":
         return ""  # a lock that another thread takes is not ours to release
@@ -118,7 +124,7 @@ def _file(block: LoopBlock, call: Written) -> str:
     owner, _, method = call.function.rpartition(".")
     if call.function in {"open", "io.open"}:
         return f"async with await anyio.open_file({call.arguments}) as file:\n    ..."
-    if owner and block.call.startswith("pathlib.") and method != "open":
+    if owner and block.call.startswith("pathlib.") and method in _SAME_IN_ANYIO:
         return f"await anyio.Path({owner}).{method}({call.arguments})"
     return in_thread(call)
 
@@ -148,7 +154,6 @@ _BY_KIND: Final[Mapping[str, Callable[[LoopBlock, Written], str]]] = {
     "sleep": _sleep,
     "http": _http,
     "db": _database,
-    "subprocess": _subprocess,
     "dns": _dns,
     "lock": _lock,
     "file": _file,
@@ -156,7 +161,10 @@ _BY_KIND: Final[Mapping[str, Callable[[LoopBlock, Written], str]]] = {
     "gc": lambda *_: "gc.freeze()",
     "logging": lambda *_: "logging.handlers.QueueHandler(queue)",
     **dict.fromkeys(
-        ("password-hash", "socket", "template", "image", "dataframe", "compression", "unknown"),
+        (
+            *("password-hash", "socket", "subprocess", "template", "image", "dataframe"),
+            *("compression", "unknown"),
+        ),
         _threaded,
     ),
 }

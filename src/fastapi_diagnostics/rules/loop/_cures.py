@@ -10,6 +10,7 @@ from fastapi_diagnostics.record import Location, LoopBlock
 from fastapi_diagnostics.rules.loop._calls import Written, written
 from fastapi_diagnostics.rules.loop._codes import (
     WORK,
+    explained,
     in_process,
     in_thread,
     is_complete,
@@ -43,7 +44,7 @@ CURES: Final = {
     "http": Cure(
         "waiting for an HTTP response",
         "Use an asynchronous client, one for the application, such as `httpx.AsyncClient`; or run "
-        "this call in a thread",
+        "this call in a thread, which gives the same response",
     ),
     "db": Cure(
         "waiting for a synchronous database driver",
@@ -59,11 +60,12 @@ CURES: Final = {
     ),
     "subprocess": Cure(
         "waiting for another process",
-        "Start the process through asyncio",
+        "Start the process with `asyncio.create_subprocess_exec`; or run this call in a thread, "
+        "which gives the same result",
     ),
     "dns": Cure(
         "resolving a host name",
-        "Resolve the name through the loop",
+        "Resolve the name with `loop.getaddrinfo`, or run this call in a thread",
     ),
     "password-hash": Cure(
         "hashing a password",
@@ -171,7 +173,7 @@ def fix_of(block: LoopBlock, endpoint: Location | None = None) -> Fix:
         is_exact = here or block.kind in _ELSEWHERE
         code = code if is_exact else ""
         return Fix(
-            summary=f"{cure.advice}.{_explained(code)}",
+            summary=f"{cure.advice}.{explained(code)}",
             code=code,
             location=block.location,
             replaces="" if block.kind in _ELSEWHERE else _part(block.source, code),
@@ -195,18 +197,11 @@ def fix_of(block: LoopBlock, endpoint: Location | None = None) -> Fix:
         if not is_special:
             how = "so make it one, or call it in a thread"
     return Fix(
-        summary=f"{summary}, {how}.{_explained(code)}",
+        summary=f"{summary}, {how}.{explained(code)}",
         code=code,
         location=block.coroutine,
         replaces=_part(block.caller, code),
     )
-
-
-def _explained(code: str) -> str:
-    """Say what the stand-in in a code is."""
-    if f"process_pool, {WORK}" not in code:
-        return ""
-    return f" `{WORK}` is yet to be written: a function at the top of a module, given plain values."
 
 
 def _part(source: str, code: str) -> str:

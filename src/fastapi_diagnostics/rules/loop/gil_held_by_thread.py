@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import Location, LoopBlock, RequestRecord
-from fastapi_diagnostics.rules.loop._codes import WORK, in_process_from_thread, is_complete
+from fastapi_diagnostics.rules.loop._codes import explained, in_process_from_thread, is_complete
 from fastapi_diagnostics.rules.loop._words import doing, evidence_of, name_of, plural, victims_of
 
 RULE = Rule(
@@ -66,14 +66,15 @@ def _finding(place: Location, blocks: list[LoopBlock], record: RequestRecord) ->
     victims = victims_of(blocks)
     code = in_process_from_thread(longest)
     is_whole = is_complete(code)
-    what = "run it" if is_whole else f"move what it belongs to into a function, `{WORK}`, run that"
+    what = "run it" if is_whole else "run what it belongs to"
     return RULE.finding(
         _message(longest, blocks, len(victims), record),
         location=place,
         severity="error" if victims else "warning",
         fix=Fix(
             summary=f"A thread does not help here, because this call keeps the GIL: {what} in a "
-            "process pool, or give it less to do at once.",
+            "process pool, or give it less to do at once."
+            f"{explained(code)}",
             code=code,
             location=place,
             replaces=longest.source if is_whole else "",
