@@ -125,12 +125,15 @@ class OldPydanticUse(msgspec.Struct, frozen=True, kw_only=True):
         model: Name of the class.
         api: What is used: ``@validator``, ``@root_validator``, ``class Config``, ``.dict()``, ...
         exact: Whether the class is certain; otherwise an annotation says so.
+        lines: Of a declaration, as the file has them: ``class Config`` to its end, a validator from
+            its decorator to the end of the header. Empty for calls, and where they are too many.
     """
 
     model: str
     api: str
     location: Location
     exact: bool = True
+    lines: tuple[str, ...] = ()
 
 
 class ImplicitOptional(msgspec.Struct, frozen=True, kw_only=True):

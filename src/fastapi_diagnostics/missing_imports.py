@@ -15,6 +15,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "fastapi.concurrency": ("run_in_threadpool",),
     "fastapi.responses": ("JSONResponse",),
     "functools": ("partial",),
+    "pydantic": ("AliasChoices", "ConfigDict", "Field", "field_validator", "model_validator"),
     "sqlalchemy": ("bindparam", "delete", "func", "insert", "select", "update"),
     "sqlalchemy.ext.asyncio": ("async_sessionmaker", "create_async_engine"),
     "sqlalchemy.orm": (

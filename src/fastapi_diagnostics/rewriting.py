@@ -19,6 +19,7 @@ def rewritten(line: str, part: str, code: str) -> str:
     Args:
         line: A line of source without indentation.
         part: What stands in it, such as ``time.sleep(1)``.
+            One that begins with a dot is a name that changes, wherever it stands.
         code: An expression; or the head of a block and below it one under a made-up name, as in
             ``async with connect() as client:`` and ``response = await client.get(url)``. Then the
             user's line takes the place of the lower one.
@@ -26,6 +27,8 @@ def rewritten(line: str, part: str, code: str) -> str:
     Returns:
         Empty where it is not certain that what comes out means what is meant.
     """
+    if part.startswith(".") and line.count(part) == 1:
+        return line.replace(part, code)
     named = _UNDER_A_NAME.fullmatch(code)
     head, expression = (named["head"], named["expression"]) if named else ("", code)
     if not part or line.count(part) != 1 or "\n" in expression:

@@ -39,7 +39,7 @@ async def test_a_call_that_only_a_request_shows_is_told_with_its_line() -> None:
     )
     assert found["location"]["code"] == "return anybody().dict()"
     assert found["message"].startswith("This request called .dict() of Admin,")
-    assert found["fix"]["code"] == "model_dump()"
+    assert found["fix"]["code"] == "return anybody().model_dump()"
 
 
 @pytest.mark.filterwarnings("ignore:The `dict` method:DeprecationWarning")

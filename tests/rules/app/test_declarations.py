@@ -4,6 +4,7 @@ import pytest
 
 from fastapi_diagnostics.app_record import EagerMapping, ImplicitOptional, OldPydanticUse
 from fastapi_diagnostics.collectors.application.calls import METHODS
+from fastapi_diagnostics.rewriting import rewritten
 from fastapi_diagnostics.rules.app import (
     eager_loading_in_mapping,
     implicit_optional,
@@ -18,24 +19,62 @@ def old_use(api, code, **changes):
 
 
 @pytest.mark.parametrize(
-    ("api", "code", "instead"),
+    ("api", "lines", "instead"),
     [
-        ("@validator", '@validator("name")', '@field_validator("name")\n@classmethod'),
-        ("@validator", '@validator("tags", each_item=True)', ""),
-        ("@root_validator", "@root_validator(pre=True)", ""),
-        ("class Config", "class Config:", "model_config = ConfigDict()"),
-        (".dict()", "return member.dict(by_alias=True)", "return member.model_dump(by_alias=True)"),
-        (".parse_obj()", "Member.parse_obj(row)", "Member.model_validate(row)"),
-        (".dict()", "return [a.dict(), b.dict()]", ""),
+        (
+            "@validator",
+            ('    @validator("name")', "    def clean(cls, value):"),
+            '@field_validator("name")\n@classmethod',
+        ),
+        ("@root_validator", ("    @root_validator", "    def fill(cls, values):"), ""),
+        (
+            "class Config",
+            ("    class Config: title = 'A'",),
+            "model_config = ConfigDict(title='A')",
+        ),
+        ("class Config", (), ""),
     ],
 )
-def test_each_use_is_one_finding_with_the_line_as_it_should_be(api, code, instead) -> None:
-    [finding] = pydantic_v1_api.check(an_app(old_pydantic=(old_use(api, code),)))
+def test_each_declaration_is_one_finding_with_what_to_write(api, lines, instead) -> None:
+    use = old_use(api, lines[0].strip() if lines else "class Config:", lines=lines)
 
-    assert finding.location.code == code
+    [finding] = pydantic_v1_api.check(an_app(old_pydantic=(use,)))
+
+    assert finding.location == use.location
     assert finding.severity == "warning"
     assert "Member" in finding.message
-    assert finding.fix.code == instead
+    assert (finding.fix.code, finding.fix.replaces) == (instead, "")
+
+
+@pytest.mark.parametrize(
+    ("api", "line", "mended"),
+    [
+        (".dict()", "return member.dict(by_alias=True)", "return member.model_dump(by_alias=True)"),
+        (".parse_obj()", "Member.parse_obj(row)", "Member.model_validate(row)"),
+        (".dict()", "return [a.dict() for a in all]", "return [a.model_dump() for a in all]"),
+        (".copy()", "return member.copy()", "return member.model_copy()"),
+        (".dict()", "return [a.dict(), b.dict()]", ""),
+        (".copy()", 'return member.copy(exclude={"note"})', ""),
+        (".parse_file()", "Member.parse_file(path)", ""),
+        (".schema_json()", "Member.schema_json()", ""),
+    ],
+)
+def test_of_a_call_only_its_name_changes_where_that_is_enough(api, line, mended) -> None:
+    [finding] = pydantic_v1_api.check(an_app(old_pydantic=(old_use(api, line),)))
+
+    assert rewritten(line, finding.fix.replaces, finding.fix.code) == mended
+
+
+def test_what_a_declaration_takes_in_is_said() -> None:
+    decorator = ("    @validator(", '        "name",', "    )", "    def clean(cls, value):")
+    config = ("    class Config:", "        title = 'A'", "        extra = 'allow'")
+    uses = (old_use("@validator", "@validator(", lines=decorator),
+            old_use("class Config", "class Config:", lines=config))  # fmt: skip
+
+    of_validator, of_config = pydantic_v1_api.check(an_app(old_pydantic=uses))
+
+    assert "in place of the whole decorator." in of_validator.fix.summary
+    assert "in place of class Config and all of its 3 lines." in of_config.fix.summary
 
 
 def test_an_annotation_is_less_than_proof() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from fastapi_diagnostics.record import Frame, LoopBlock
-from fastapi_diagnostics.rules.loop._calls import written
+from fastapi_diagnostics.rules._calls import written
 from fastapi_diagnostics.rules.loop._cures import fix_of
 from tests.builders import a_location
 from tests.rules.loop.blocks import CALLER, ENDPOINT, HERE, a_block, a_written

@@ -29,11 +29,21 @@ def old_declarations(model: Any, sources: Sources) -> Iterator[OldPydanticUse]:
         for name in getattr(decorators, group, ()):
             place = _own_method(model, name)
             if place is not None:
-                yield OldPydanticUse(model=model.__name__, api=api, location=sources.at(place))
+                yield OldPydanticUse(
+                    model=model.__name__,
+                    api=api,
+                    location=sources.at(place),
+                    lines=sources.header(place),
+                )
     if isinstance(vars(model).get("Config"), type):
         place = sources.of_class(model, r"class\s+Config\b")
         if place is not None:
-            yield OldPydanticUse(model=model.__name__, api="class Config", location=place)
+            yield OldPydanticUse(
+                model=model.__name__,
+                api="class Config",
+                location=place,
+                lines=sources.block(place),
+            )
 
 
 def implicit_fields(model: Any, sources: Sources) -> Iterator[ImplicitOptional]:

@@ -20,6 +20,7 @@ _MAX_DECLARATION = 20
 """Lines that one parameter or field may take."""
 _BEFORE = re.compile(r",?\s+([)\]])")
 _AFTER = re.compile(r"([(\[])\s+")
+_MAX_BLOCK = 100
 _MAX_HEADER = 200
 """Lines of a function's header that are looked through for a parameter."""
 
@@ -88,6 +89,26 @@ class Sources:
         annotation, default = (_AFTER.sub(r"\1", _BEFORE.sub(r"\1", text)) for text in found)
         return annotation, default
 
+    def block(self, place: Location) -> tuple[str, ...]:
+        """Give a class or function with all that belongs to it, as the file has it.
+
+        Returns:
+            Nothing where the file cannot be read or the block has more than 100 lines.
+        """
+        lines = self.lines(place.file)
+        if not 1 <= place.line <= len(lines):
+            return ()
+        return _few(lines[place.line - 1 : outline.end_line(lines, place.line)])
+
+    def header(self, place: Location) -> tuple[str, ...]:
+        """Give the lines from a decorator to the end of its function's header; likewise."""
+        lines = self.lines(place.file)
+        start = outline.def_line(lines, place.line)
+        for number in range(start or len(lines), min(len(lines), (start or 0) + _MAX_BLOCK)):
+            if lines[number - 1].split("#")[0].rstrip().endswith(":"):
+                return _few(lines[place.line - 1 : number])
+        return ()
+
     def at(self, location: Location) -> Location:
         """Fill in the text of the line, so that a decorator stays the line that is meant."""
         return self._place(location.file, location.line, location.function) or location
@@ -99,6 +120,10 @@ class Sources:
         return Location(
             file=file, line=line, function=function, code=lines[line - 1].strip()[:_MAX_LINE]
         )
+
+
+def _few(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(line[:_MAX_LINE] for line in lines) if len(lines) <= _MAX_BLOCK else ()
 
 
 def _declared(text: str, name: str) -> tuple[str, str]:

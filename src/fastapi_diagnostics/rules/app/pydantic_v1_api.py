@@ -1,10 +1,12 @@
 """APP102: what a model, or a function that uses it, still takes of the API of pydantic 1."""
 
+import textwrap
 from collections.abc import Iterator
 
 from fastapi_diagnostics.app_record import AppRecord, OldPydanticUse
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import OldPydanticCall, RequestRecord
+from fastapi_diagnostics.rules.app import _pydantic2
 
 RULE = Rule(
     code="APP102",
@@ -58,70 +60,124 @@ RULE = Rule(
 )
 
 CURES = {
-    "@validator": ("@field_validator, with @classmethod below it", "@field_validator({})"),
-    "@root_validator": ("@model_validator, with its mode", '@model_validator(mode="before")'),
-    "class Config": ("model_config = ConfigDict(...)", "model_config = ConfigDict()"),
-    ".dict()": ("model_dump()", "model_dump"),
-    ".json()": ("model_dump_json()", "model_dump_json"),
-    ".copy()": ("model_copy()", "model_copy"),
-    ".construct()": ("model_construct()", "model_construct"),
-    ".parse_obj()": ("model_validate()", "model_validate"),
-    ".parse_raw()": ("model_validate_json()", "model_validate_json"),
-    ".parse_file()": ("model_validate_json() of what you read", "model_validate_json"),
-    ".from_orm()": ("model_validate(), with from_attributes=True", "model_validate"),
-    ".schema()": ("model_json_schema()", "model_json_schema"),
-    ".schema_json()": ("json.dumps() of model_json_schema()", "model_json_schema"),
-    ".validate()": ("model_validate()", "model_validate"),
-    ".update_forward_refs()": ("model_rebuild()", "model_rebuild"),
+    "@validator": "@field_validator, with @classmethod below it",
+    "@root_validator": "@model_validator, with its mode",
+    "class Config": "model_config = ConfigDict(...)",
+    ".dict()": "model_dump()",
+    ".json()": "model_dump_json()",
+    ".copy()": "model_copy()",
+    ".construct()": "model_construct()",
+    ".parse_obj()": "model_validate()",
+    ".parse_raw()": "model_validate_json()",
+    ".parse_file()": "model_validate_json() of what you read",
+    ".from_orm()": "model_validate()",
+    ".schema()": "model_json_schema()",
+    ".schema_json()": "json.dumps() of model_json_schema()",
+    ".validate()": "model_validate()",
+    ".update_forward_refs()": "model_rebuild()",
 }
+_OTHERWISE = {
+    "@validator": (
+        "What only the old one had is written otherwise: `values` is `info.data` of a further "
+        "parameter `info: ValidationInfo`, `each_item` an annotation of the items, `always` the "
+        "field's `validate_default=True`"
+    ),
+    "@root_validator": (
+        'One that runs last is a method of the model with `mode="after"`: it reads attributes of '
+        "`self` and returns `self`"
+    ),
+    "class Config": (
+        "Options that pydantic 2 renamed have their new names there, and what it no longer has is "
+        "left out"
+    ),
+}
+"""What there is to know where the declaration cannot be written by us."""
+_DECLARATIONS = {
+    "@validator": _pydantic2.validator,
+    "@root_validator": _pydantic2.root_validator,
+    "class Config": _pydantic2.config,
+}
+_RENAMED = {
+    ".copy()": (".copy()", ".model_copy()"),
+    ".update_forward_refs()": (".update_forward_refs()", ".model_rebuild(force=True)"),
+    **{
+        f".{old}()": (f".{old}(", f".{new}(")
+        for old, new in (
+            ("dict", "model_dump"),
+            ("json", "model_dump_json"),
+            ("construct", "model_construct"),
+            ("parse_obj", "model_validate"),
+            ("parse_raw", "model_validate_json"),
+            ("from_orm", "model_validate"),
+            ("schema", "model_json_schema"),
+            ("validate", "model_validate"),
+        )
+    },
+}
+"""What of a call changes, where it takes the same arguments and gives the same."""
 
 
 def check(record: AppRecord | RequestRecord) -> Iterator[Finding]:
     """Yield one finding for each line: those that may run, or those that a request ran."""
     if isinstance(record, AppRecord):
-        yield from map(_declared, record.old_pydantic)
+        yield from map(_audited, record.old_pydantic)
     else:
         yield from map(_called, record.old_pydantic_calls)
 
 
-def _declared(use: OldPydanticUse) -> Finding:
+def _audited(use: OldPydanticUse) -> Finding:
     known = "" if use.exact else ", the annotated type here,"
-    subject = (
-        f"{use.api} of {use.model}" if use.api.startswith(".") else f"{use.api} in {use.model}"
-    )
-    return _finding(f"{subject}{known} is", use, exact=use.exact, code=_rewritten(use))
+    is_call = use.api.startswith(".")
+    subject = f"{use.api} of {use.model}" if is_call else f"{use.api} in {use.model}"
+    fix = _call_fix(use) if is_call else _declaration_fix(use)
+    return _finding(f"{subject}{known} is", use, fix, exact=use.exact)
 
 
 def _called(call: OldPydanticCall) -> Finding:
-    _, name = CURES.get(call.api, ("", ""))
-    return _finding(f"This request called {call.api} of {call.model},", call, code=f"{name}()")
+    return _finding(f"This request called {call.api} of {call.model},", call, _call_fix(call))
 
 
 def _finding(
-    subject: str, use: OldPydanticUse | OldPydanticCall, *, code: str, exact: bool = True
+    subject: str, use: OldPydanticUse | OldPydanticCall, fix: Fix, *, exact: bool = True
 ) -> Finding:
-    words, _ = CURES.get(use.api, ("its successor", ""))
     return RULE.finding(
         f"{subject} the API of pydantic 1: deprecated since 2.0, to be removed in 3.0. "
-        f"Its successor is {words.split(',')[0]}.",
+        f"Its successor is {_successor(use.api).split(',')[0]}.",
         location=use.location,
         confidence="proven" if exact else "likely",
-        fix=Fix(summary=f"Write {words} instead.", code=code, location=use.location),
+        fix=fix,
         evidence={"api": use.api, "model": use.model},
         # A line that the audit and a request tell of is one defect, whatever subclass was called.
         cause=use.api if use.api.startswith(".") else f"{use.model} {use.api}",
     )
 
 
-def _rewritten(use: OldPydanticUse) -> str:
-    """Write the line as it would stand; empty where more than the name changes."""
-    _, name = CURES.get(use.api, ("", ""))
-    line = use.location.code
-    if use.api == "@validator" and "(" in line and "each_item" not in line:
-        return f"@field_validator{line[line.index('(') :]}\n@classmethod"
-    if use.api == "class Config":
-        return name
-    old = f"{use.api.removesuffix('()')}("
-    return (
-        line.replace(old, f".{name}(") if use.api.startswith(".") and line.count(old) == 1 else ""
+def _successor(api: str) -> str:
+    return CURES.get(api, "its successor")
+
+
+def _call_fix(use: OldPydanticUse | OldPydanticCall) -> Fix:
+    old, new = _RENAMED.get(use.api, ("", ""))
+    return Fix(
+        summary=f"Write {_successor(use.api)} instead.",
+        code=new,
+        location=use.location,
+        replaces=old,
+    )
+
+
+def _declaration_fix(use: OldPydanticUse) -> Fix:
+    write = _DECLARATIONS.get(use.api)
+    lines = textwrap.dedent("\n".join(use.lines)).split("\n")
+    code = write(lines) if write is not None else ""
+    place = "instead"
+    if use.api == "class Config" and len(lines) > 1:
+        place = f"in place of class Config and all of its {len(lines)} lines"
+    elif use.api != "class Config" and code and not lines[1].startswith(("def", "@")):
+        place = "in place of the whole decorator"
+    otherwise = "" if code else f" {_OTHERWISE.get(use.api, '')}."
+    return Fix(
+        summary=f"Write {_successor(use.api)} {place}.{otherwise}",
+        code=code,
+        location=use.location,
     )

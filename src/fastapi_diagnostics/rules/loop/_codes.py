@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from fastapi_diagnostics.record import LoopBlock
-from fastapi_diagnostics.rules.loop._calls import UNKNOWN, Written, keyword, written
+from fastapi_diagnostics.rules._calls import UNKNOWN, Written, keyword, written
 
 _NAMELESS: Final = re.compile(r"\blambda\b|\bfor\b")
 """Functions and generators that no other process can be sent."""

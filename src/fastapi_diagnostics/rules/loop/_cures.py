@@ -7,7 +7,7 @@ import msgspec
 
 from fastapi_diagnostics.finding import Fix
 from fastapi_diagnostics.record import Location, LoopBlock
-from fastapi_diagnostics.rules.loop._calls import Written, written
+from fastapi_diagnostics.rules._calls import Written, written
 from fastapi_diagnostics.rules.loop._codes import (
     WORK,
     explained,

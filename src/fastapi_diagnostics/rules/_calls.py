@@ -49,7 +49,7 @@ def written(function: str, source: str) -> Written:
     if not source.startswith(f"{function}(") or not source.endswith(")"):
         return Written(function)
     arguments = source[len(function) + 1 : -1].strip().rstrip(",")
-    parts = _split(arguments)
+    parts = split(arguments)
     if parts is None:
         return Written(function)
     if len(parts) == 1 and " for " in parts[0] and parts[0][0] not in _OPENING + _QUOTES:
@@ -66,8 +66,12 @@ def keyword(part: str) -> str:
     )
 
 
-def _split(arguments: str) -> tuple[str, ...] | None:
-    """Cut at the commas outside of brackets and quotes; `None` for what is not understood."""
+def split(arguments: str) -> tuple[str, ...] | None:
+    """Cut at the commas outside of brackets and quotes.
+
+    Returns:
+        `None` for what is not understood, or where a bracket or a quote is left open.
+    """
     if "#" in arguments or '"""' in arguments or "'''" in arguments:
         return None
     parts: list[str] = [""]
