@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastapi_diagnostics.rewriting import rewritten
+from fastapi_diagnostics.rewriting import filled_in, rewritten
 
 CALL = "work(1)"
 AWAITED = "await run_in_threadpool(work, 1)"
@@ -73,3 +73,74 @@ def test_statements_are_no_expression(code: str) -> None:
 
 def test_without_a_part_there_is_nothing_to_replace() -> None:
     assert rewritten("work(1)", "", AWAITED) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    [
+        ("async def work(row: Row) -> int:", "def work(row: Row) -> int:"),
+        ("async def work(", "def work("),
+        ("def work(row):", ""),
+        ("async def rework(row):", ""),
+    ],
+)
+def test_a_coroutine_becomes_a_function(line: str, whole: str) -> None:
+    assert rewritten(line, "async def work(", "def work(") == whole
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("work(1)", "await work(1)"),
+        ("self.jobs.work(row, key='(')", "await self.jobs.work(row, key='(')"),
+        ("done = work([1], {2: (3,)})[0]", "await work([1], {2: (3,)})"),
+        ("asyncio.create_task(work(1), name='a')", "await work(1)"),
+    ],
+)
+def test_open_arguments_are_those_of_the_line(line: str, code: str) -> None:
+    assert filled_in(line, "await work(...)") == code
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "rework(1)",
+        "work(1) + work(2)",
+        "work(work)",
+        "find(1).work(2)",
+        "rows[0].work(2)",
+        "work(",
+        "work(1,  # why",
+        "work(')",
+        "class work(Base):",
+        "async def work(row):",
+    ],
+)
+def test_a_call_that_is_not_certain_stays_open(line: str) -> None:
+    assert filled_in(line, "await work(...)") == "await work(...)"
+
+
+def test_other_open_arguments_are_left_alone() -> None:
+    code = "await run_in_threadpool(work, ...)\nhandle.other(...)"
+
+    assert filled_in("other(1); run_in_threadpool(2)", code) == code
+
+
+@pytest.mark.parametrize(
+    ("line", "whole"),
+    [
+        ("tasks.add_task(self.work(1, key=2))", "tasks.add_task(self.work, 1, key=2)"),
+        ("tasks.add_task(work())", "tasks.add_task(work)"),
+        ("return Response(background=BackgroundTask(work(1)))",
+         "return Response(background=BackgroundTask(work, 1))"),
+    ],
+)  # fmt: skip
+def test_what_another_is_to_call_is_handed_over(line: str, whole: str) -> None:
+    part, code = filled_in(line, "work(...)"), filled_in(line, "work, ...")
+
+    assert rewritten(line, part, code) == whole
+
+
+def test_what_cannot_be_handed_over_for_certain_stays_open() -> None:
+    assert filled_in("later = make()", "work, ...") == "work, ..."

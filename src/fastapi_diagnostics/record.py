@@ -312,6 +312,8 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why it never ran; `None` for all other states.
         cause: Index into `RequestRecord.exceptions` of what kept it from running; `None` where no
             exception did.
+        uncallable: Type of what was registered in place of a function, such as ``coroutine``;
+            empty where it can be called.
     """
 
     name: str
@@ -328,6 +330,7 @@ class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     cause: int | None = None
+    uncallable: str = ""
 
 
 class BrokenStream(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,9 @@ _TRAILERS: Final = (".", "[", "(")
 """What follows an ``await`` without parentheses would belong to what is awaited."""
 _OTHER_SCOPE: Final = re.compile(r"\blambda\b|\S\s+for\b|\bawait\s*$")
 """Where ``await`` means something else or nothing: functions without a name, comprehensions."""
+_DEFINING: Final = ("def ", "class ")
+_HANDED_OVER: Final = re.compile(r"(\w+), \.\.\.")
+_OPEN_CALL: Final = re.compile(r"(?<![\w.])(\w+)\(\.\.\.\)")
 _UNDER_A_NAME: Final = re.compile(r"(?P<head>.*:\n +)\w+ = (?P<expression>[^\n]+)", re.DOTALL)
 
 
@@ -44,6 +47,52 @@ def rewritten(line: str, part: str, code: str) -> str:
         after = ""
     statement = f"{before}{expression}{after}".rstrip()
     return f"{head}{statement}" if not head or _stands_alone(statement) else ""
+
+
+def filled_in(line: str, code: str) -> str:
+    """Write the call of the user's line in the place of each ``name(...)`` with open arguments.
+
+    Args:
+        line: A line of source.
+        code: Any code, or ``name, ...`` for a call that is to be made by another one. A call that
+            does not stand in the line exactly once, or goes on in the next one, stays as it is.
+    """
+    handed_over = _HANDED_OVER.fullmatch(code)
+    if handed_over:
+        function, _, arguments = _call_of(line, handed_over[1])[:-1].partition("(")
+        return f"{function}, {arguments}".removesuffix(", ") if function else code
+    return _OPEN_CALL.sub(lambda match: _call_of(line, match[1]) or match[0], code)
+
+
+def _call_of(line: str, name: str) -> str:
+    """Give the call of a name with what stands before its dot; empty where that is not certain."""
+    found = list(re.finditer(rf"(?<![\w.)\]])(?:\w+\.)*{re.escape(name)}\(", line))
+    if len(found) != 1 or len(re.findall(rf"\b{re.escape(name)}\b", line)) != 1:
+        return ""
+    if line[: found[0].start()].endswith(_DEFINING):
+        return ""
+    begin, end = found[0].start(), _closing(line, found[0].end())
+    return line[begin:end] if end else ""
+
+
+def _closing(line: str, inside: int) -> int:
+    """Give the place behind the bracket that closes the one before *inside*; 0 if none does."""
+    depth, quote = 1, ""
+    for place in range(inside, len(line)):
+        mark = line[place]
+        if quote:
+            quote = "" if mark == quote else quote
+        elif mark in "'\"":
+            quote = mark
+        elif mark in "([{":
+            depth += 1
+        elif mark in ")]}":
+            depth -= 1
+        if depth == 0:
+            return place + 1
+        if mark in "#\\":
+            return 0
+    return 0
 
 
 def _stands_alone(statement: str) -> bool:

@@ -15,7 +15,7 @@ from fastapi_diagnostics import outline
 from fastapi_diagnostics.finding import Finding, Fix
 from fastapi_diagnostics.missing_imports import code_of, missing_imports, names_to_import
 from fastapi_diagnostics.record import Location
-from fastapi_diagnostics.rewriting import rewritten
+from fastapi_diagnostics.rewriting import filled_in, rewritten
 from fastapi_diagnostics.source_files import SourceFile, changed, imported, on_disk, user_file
 
 _MAX_LINE: Final = 400
@@ -136,15 +136,28 @@ def _completed_fix(fix: Fix | None) -> Fix | None:
     if fix is None or fix.location is None:
         return fix
     location = _with_code(fix.location)
-    whole = rewritten(location.code, fix.replaces, fix.code) if fix.replaces else ""
-    part = "" if whole or "\n" in fix.code else fix.replaces
+    if fix.code.startswith("await ") and _is_plain(location):
+        name = location.function.rpartition(".")[2]
+        cannot = f"{name} is a plain `def`, which cannot await: make it `async def` first."
+        fix = msgspec.structs.replace(fix, summary=f"{fix.summary} {cannot}")
+    code, part = (filled_in(location.code, text) for text in (fix.code, fix.replaces))
+    whole = rewritten(location.code, part, code) if part else ""
     return msgspec.structs.replace(
         fix,
         location=location,
-        code=whole or fix.code,
-        replaces=part,
+        code=whole or code,
+        replaces="" if whole or "\n" in code else part,
         imports=_missing_imports(fix.code, location),
     )
+
+
+def _is_plain(location: Location) -> bool:
+    """Tell whether a line stands in a function that is no coroutine."""
+    source = imported(location.file)
+    if source is None or not 1 <= location.line <= len(source.lines):
+        return False
+    definition = outline.enclosing_def(source.lines, location.line)
+    return definition is not None and source.lines[definition - 1].lstrip().startswith("def")
 
 
 def _missing_imports(code: str, location: Location) -> tuple[str, ...]:

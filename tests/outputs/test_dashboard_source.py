@@ -93,6 +93,24 @@ def test_a_fix_for_a_part_of_a_line_becomes_the_whole_line_where_that_is_certain
 
 
 @pytest.mark.usefixtures("project")
+def test_a_call_with_open_arguments_gets_those_of_the_line():
+    made = Fix(summary="Wait.", code="await load(...)", location=at(5), replaces="load(...)")
+
+    assert found(5, fix=made).fix.code == "first = await load(author)"
+
+
+@pytest.mark.usefixtures("project")
+def test_where_nothing_can_await_that_is_said():
+    in_coroutine = Fix(summary="Wait.", code="await load(author)", location=at(5))
+    in_function = Fix(summary="Wait.", code="await load(author)", location=at(23, "helper"))
+
+    assert found(5, fix=in_coroutine).fix.summary == "Wait."
+    assert found(23, fix=in_function).fix.summary == (
+        "Wait. helper is a plain `def`, which cannot await: make it `async def` first."
+    )
+
+
+@pytest.mark.usefixtures("project")
 def test_a_fix_names_the_imports_that_its_file_lacks():
     made = Fix(summary="Mend it.", code="await asyncio.sleep(1)", location=at(5))
 

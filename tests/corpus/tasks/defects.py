@@ -287,6 +287,28 @@ async def fail_after_stream() -> None:
     raise StockError("after the stream")  # guilty: /task-after-a-stream TASK101
 
 
+@router.get("/called-on-the-spot")
+async def called_on_the_spot(tasks: BackgroundTasks) -> str:
+    tasks.add_task(notify(5))  # guilty: /called-on-the-spot TASK101
+    return "ok"
+
+
+@router.get("/called-for-a-response")
+async def called_for_a_response() -> JSONResponse:
+    later = BackgroundTask(notify(6))  # guilty: /called-for-a-response TASK101
+    return JSONResponse({}, background=later)
+
+
+def print_label() -> None:
+    """It is called at once, and what it gives is handed over."""
+
+
+@router.get("/result-of-a-function")
+async def result_of_a_function(tasks: BackgroundTasks) -> str:
+    tasks.add_task(print_label())  # guilty: /result-of-a-function TASK101
+    return "ok"
+
+
 @router.get("/behind-a-failed-one")
 async def behind_a_failed_one() -> JSONResponse:
     group = PlainTasks([BackgroundTask(fail_first)])

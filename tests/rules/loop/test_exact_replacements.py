@@ -189,7 +189,7 @@ def test_an_endpoint_that_awaits_nothing_becomes_a_plain_def() -> None:
     fix = fix_of(block, ENDPOINT)
 
     assert "make it a plain `def`" in fix.summary
-    assert (fix.code, fix.location) == ("def report(...):", ENDPOINT)
+    assert (fix.code, fix.replaces, fix.location) == ("def report(", "async def report(", ENDPOINT)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_the_sentence_says_how_long_for_what_and_who_had_them() -> None:
     ("role", "code"),
     [
         ("endpoint", "anyio.to_thread.current_default_thread_limiter().total_tokens = 100"),
-        ("dependency", "async def report(...):"),
+        ("dependency", "async def report("),
         ("class-dependency", "async def get_report(...) -> report:\n    return report(...)"),
     ],
 )

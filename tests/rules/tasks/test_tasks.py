@@ -89,6 +89,28 @@ def test_tasks_that_did_not_fail_are_no_failed_tasks(task: TaskRun) -> None:
     assert list(failed_background_task.check(record)) == []
 
 
+@pytest.mark.parametrize(
+    ("uncallable", "words", "code"),
+    [
+        ("coroutine", "send_mail() was called where the function itself", "send_mail, ..."),
+        ("NoneType", "got a value of NoneType in place of a function", "add_task(function, ...)"),
+    ],
+)
+def test_a_result_in_place_of_a_function_is_told_where_it_was_added(uncallable, words, code):
+    task = a_failed_task(uncallable=uncallable)
+    behind = a_lost_task("notify")
+    record = a_record(tasks=(task, behind), exceptions=(an_error(),))
+
+    (finding,) = failed_background_task.check(record)
+    (lost,) = background_task_never_ran.check(record)
+
+    assert finding.location == ADDED
+    assert words in finding.message
+    assert finding.message.endswith("what the task had to do is lost.")
+    assert (finding.fix.code, finding.fix.location) == (code, ADDED)
+    assert lost.fix == finding.fix
+
+
 def test_lost_tasks_are_one_finding_that_names_the_failed_one() -> None:
     record = a_record(
         tasks=(a_failed_task(), a_lost_task("update_stock"), a_lost_task("notify")),

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from fastapi_diagnostics.callsite import caller_sites
+from fastapi_diagnostics.collectors import handed_over
 from fastapi_diagnostics.collectors.background.part import (
     MAX_TASK_GROUPS,
     PART,
@@ -58,6 +59,7 @@ def _registering(original: Callable[..., None]) -> Callable[..., None]:
         if recorder is None:
             return
         try:
+            handed_over.note(self.func)
             sites, _ = caller_sites(sys._getframe(1), 1)  # noqa: SLF001 - the way to a frame
             recorder.part(PART, BackgroundPart).noted(self, sites)
             recorder.lingers = True

@@ -26,6 +26,7 @@ def described(task: Any, where: tuple[Site, ...], values: str) -> TaskRun:
         arguments=_arguments(task, values),
         registered_at=found[0].location if found else None,
         defined_at=definition(task.func),
+        uncallable="" if callable(task.func) else type(task.func).__name__,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from fastapi_diagnostics.callsite import USER, USER_CODE, Site
+from fastapi_diagnostics.collectors import handed_over
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.origins import ORIGIN
 from fastapi_diagnostics.collectors.stand_ins import stand_in
@@ -208,6 +209,8 @@ def _warning(original: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def _never_awaited(coroutine: Any) -> None:
     try:
+        if handed_over.forget(coroutine):
+            return
         code: CodeType = coroutine.cr_code
         site = dropped_by(sys._getframe(2), code.co_name)  # noqa: SLF001 - below ours and the hook
         if sys.is_finalizing() or not is_users(code, site):

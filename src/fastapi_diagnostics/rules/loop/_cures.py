@@ -234,8 +234,9 @@ def _plain_def(cure: Cure, block: LoopBlock, endpoint: Location | None) -> Fix:
     return Fix(
         summary=f"{name} awaits nothing: make it a plain `def`, and FastAPI runs it in a thread of "
         f"its own. Or: {cure.advice[0].lower()}{cure.advice[1:]}.",
-        code=f"def {name}(...):",
+        code=f"def {name}(",
         location=endpoint,
+        replaces=f"async def {name}(",
     )
 
 

@@ -124,8 +124,9 @@ def _fix(wait: ThreadWait, place: Location | None) -> Fix:
         return Fix(
             summary=f"{name} takes a thread in every request, because it is a plain `def`: if it "
             "only computes, make it `async def`.",
-            code=f"async def {name}(...):",
+            code=f"async def {name}(",
             location=place,
+            replaces=f"def {name}(",
         )
     return Fix(
         summary="Shorten what has the threads, or make it asynchronous; if that work may wait, "

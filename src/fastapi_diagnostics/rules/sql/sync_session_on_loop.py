@@ -133,6 +133,7 @@ def _fix(record: RequestRecord, where: Location | None, phase: str) -> Fix:
     return Fix(
         summary=f"Make {name} a plain `def`, so that FastAPI runs it in a thread, if it awaits "
         f"nothing; else {summary}.",
-        code=f"def {name}(...):",
+        code=f"def {name}(",
         location=endpoint,
+        replaces=f"async def {name}(",
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import RequestRecord, TaskRun
+from fastapi_diagnostics.rules.tasks._handing_over import hand_over
 from fastapi_diagnostics.rules.tasks._words import at, error_text
 
 MAX_NAMES = 5
@@ -185,6 +186,8 @@ def _fix(record: RequestRecord, task: TaskRun) -> Fix:
     failed = _failed_before(record, task) if task.reason == "earlier-task-failed" else None
     if failed is None:
         return fix
+    if failed.uncallable:
+        return hand_over(failed)
     return Fix(
         summary=f"Let {failed.name} deal with its own failure, so that the tasks behind it run.",
         code=fix.code,

@@ -71,6 +71,7 @@ def _finding(task: LooseTask) -> Finding:
             ),
             code=f"await {name}(...)",
             location=place,
+            replaces=f"{name}(...)",
         ),
         evidence={
             "task": task.name,

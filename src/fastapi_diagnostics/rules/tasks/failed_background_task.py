@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import ExceptionFact, RequestRecord, TaskRun
+from fastapi_diagnostics.rules.tasks._handing_over import hand_over, what_was_handed_over
 from fastapi_diagnostics.rules.tasks._words import (
     QUEUE,
     at,
@@ -21,7 +22,8 @@ RULE = Rule(
     what=(
         "Reports a background task that raised: which task with which arguments, the exception "
         "itself (also where Starlette masks it as 'response already started', or a middleware "
-        "swallows it), the line that raised, and the request that added the task."
+        "swallows it), the line that raised, and the request that added the task. A task that was "
+        "given the result of a call in place of the function is told at the line that added it."
     ),
     why=(
         "The client was told that all went well, so nobody will repeat the request; what the task "
@@ -68,12 +70,17 @@ def check(record: RequestRecord) -> Iterator[Finding]:
 
 
 def _finding(record: RequestRecord, task: TaskRun, error: ExceptionFact) -> Finding:
-    location = error.location or task.defined_at or task.registered_at
-    return RULE.finding(
+    failed = (
         f"Background task {task.name}({', '.join(task.arguments)}) failed with "
-        f"{error_text(error)}{at(error.location)}.{_answered(record, task)}",
+        f"{error_text(error)}{at(error.location)}."
+    )
+    location = error.location or task.defined_at or task.registered_at
+    if task.uncallable:
+        failed, location = what_was_handed_over(task), task.registered_at or task.defined_at
+    return RULE.finding(
+        f"{failed}{_answered(record, task)}",
         location=location,
-        fix=_fix(task),
+        fix=hand_over(task) if task.uncallable else _fix(task),
         evidence={
             "task": task.name,
             "arguments": list(task.arguments),

@@ -97,14 +97,14 @@ def _fix(task: LooseTask) -> Fix:
             f"BackgroundTasks and guard it. {QUEUE}"
         ),
         code=(
-            f"task = asyncio.create_task({task.name.rpartition('.')[2]}(...))\n"
-            "running.add(task)  # a set at module level\n"
-            "task.add_done_callback(finished)\n"
-            "\n"
             "def finished(task):\n"
             "    running.discard(task)\n"
             "    if not task.cancelled() and task.exception() is not None:\n"
-            '        logger.error("A task failed", exc_info=task.exception())'
+            '        logger.error("A task failed", exc_info=task.exception())\n'
+            "\n"
+            f"task = asyncio.create_task({task.name.rpartition('.')[2]}(...))\n"
+            "running.add(task)  # a set at module level\n"
+            "task.add_done_callback(finished)"
         ),
         location=task.created_at,
     )
