@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastapi_diagnostics.rewriting import filled_in, rewritten
+from fastapi_diagnostics.rewriting import filled_in, rewritten, with_own_session
 
 CALL = "work(1)"
 AWAITED = "await run_in_threadpool(work, 1)"
@@ -144,3 +144,25 @@ def test_what_another_is_to_call_is_handed_over(line: str, whole: str) -> None:
 
 def test_what_cannot_be_handed_over_for_certain_stays_open() -> None:
     assert filled_in("later = make()", "work, ...") == "work, ..."
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("s.add(Item())", "await s.commit()"),
+        ("rows = await self.db.execute(query)", "await self.db.commit()"),
+        ("db.add(await db.get(Item, 1))", "await db.commit()"),
+        ("a.add(await b.get(Item, 1))", "await session.commit()"),
+        ("make().add(Item())", "await session.commit()"),
+        ("for item in items:", "await session.commit()"),
+        ("", "await session.commit()"),
+    ],
+)
+def test_a_session_has_the_users_name_where_the_line_tells_it(line: str, code: str) -> None:
+    assert with_own_session(line, "await session.commit()") == code
+
+
+def test_only_our_own_name_for_a_session_is_replaced() -> None:
+    code = "my.session.commit()\nsession_of(x).commit()"
+
+    assert with_own_session("s.add(1)", code) == code

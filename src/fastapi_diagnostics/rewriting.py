@@ -11,6 +11,11 @@ _TRAILERS: Final = (".", "[", "(")
 _OTHER_SCOPE: Final = re.compile(r"\blambda\b|\S\s+for\b|\bawait\s*$")
 """Where ``await`` means something else or nothing: functions without a name, comprehensions."""
 _DEFINING: Final = ("def ", "class ")
+_OUR_SESSION: Final = re.compile(r"(?<![\w.])session(?=\.)")
+_SESSION: Final = re.compile(
+    r"(?<![\w.)\]])((?:\w+\.)*\w+)\.(?:add|add_all|commit|delete|execute|exec|flush|get|merge|refresh|"
+    r"scalar|scalars|stream)\("
+)
 _HANDED_OVER: Final = re.compile(r"(\w+), \.\.\.")
 _OPEN_CALL: Final = re.compile(r"(?<![\w.])(\w+)\(\.\.\.\)")
 _UNDER_A_NAME: Final = re.compile(r"(?P<head>.*:\n +)\w+ = (?P<expression>[^\n]+)", re.DOTALL)
@@ -62,6 +67,17 @@ def filled_in(line: str, code: str) -> str:
         function, _, arguments = _call_of(line, handed_over[1])[:-1].partition("(")
         return f"{function}, {arguments}".removesuffix(", ") if function else code
     return _OPEN_CALL.sub(lambda match: _call_of(line, match[1]) or match[0], code)
+
+
+def with_own_session(line: str, code: str) -> str:
+    """Write the user's name for a session in the place of ours.
+
+    Args:
+        line: A line of source that uses the session, if only one such name is in it.
+        code: Any code; our name is ``session``.
+    """
+    names = set(_SESSION.findall(line))
+    return _OUR_SESSION.sub(names.pop(), code) if len(names) == 1 else code
 
 
 def _call_of(line: str, name: str) -> str:

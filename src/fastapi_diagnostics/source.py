@@ -15,7 +15,7 @@ from fastapi_diagnostics import outline
 from fastapi_diagnostics.finding import Finding, Fix
 from fastapi_diagnostics.missing_imports import code_of, missing_imports, names_to_import
 from fastapi_diagnostics.record import Location
-from fastapi_diagnostics.rewriting import filled_in, rewritten
+from fastapi_diagnostics.rewriting import filled_in, rewritten, with_own_session
 from fastapi_diagnostics.source_files import SourceFile, changed, imported, on_disk, user_file
 
 _MAX_LINE: Final = 400
@@ -141,6 +141,7 @@ def _completed_fix(fix: Fix | None) -> Fix | None:
         cannot = f"{name} is a plain `def`, which cannot await: make it `async def` first."
         fix = msgspec.structs.replace(fix, summary=f"{fix.summary} {cannot}")
     code, part = (filled_in(location.code, text) for text in (fix.code, fix.replaces))
+    code = with_own_session(location.code, code)
     whole = rewritten(location.code, part, code) if part else ""
     return msgspec.structs.replace(
         fix,

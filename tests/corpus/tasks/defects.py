@@ -9,7 +9,7 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.background import BackgroundTask
 from starlette.background import BackgroundTasks as PlainTasks
@@ -218,6 +218,25 @@ async def pack() -> None:
 async def in_a_lambda(tasks: BackgroundTasks) -> str:
     tasks.add_task(lambda: pack())  # guilty: /in-a-lambda TASK107
     return "ok"
+
+
+@router.get("/library-dropped-at-once")
+async def library_dropped_at_once(request: Request) -> str:
+    request.json()  # guilty: /library-dropped-at-once TASK107
+    return "ok"
+
+
+@router.get("/library-kept")
+async def library_kept(request: Request) -> str:
+    data = request.json()  # guilty: /library-kept TASK107
+    return f"ok {type(data).__name__}"
+
+
+@router.get("/library-one-of-two")
+async def library_one_of_two(request: Request) -> str:
+    first = request.body()
+    second = request.body()  # guilty: /library-one-of-two TASK107
+    return f"ok {await first!r} {type(second).__name__}"
 
 
 # Background tasks.

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
 router = APIRouter(prefix="/look-alikes")
@@ -290,3 +290,16 @@ async def _wrapping() -> AsyncIterator[str]:
 async def turned_into_404(_db: Annotated[str, Depends(_wrapping)]) -> str:
     await fail()
     return "never"
+
+
+@router.get("/library-kept-and-awaited")
+async def library_kept_and_awaited(request: Request) -> str:
+    body = request.body()
+    return f"ok {await body!r}"
+
+
+@router.get("/library-closed")
+async def library_closed(request: Request) -> str:
+    body = request.body()
+    body.close()
+    return "ok"

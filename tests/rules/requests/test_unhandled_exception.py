@@ -1,6 +1,7 @@
 """EXC101: what is reported, where, and what is not."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -316,3 +317,49 @@ def test_group_around_a_noted_exception_adds_nothing():
 
 def test_capture_is_not_judged():
     assert list(check(a_record(kind="capture", status=None, exceptions=(FACT,)))) == []
+
+
+async def fetch():
+    return {"price": 3}
+
+
+async def used_as_an_object():
+    return fetch().price
+
+
+async def used_as_a_mapping():
+    return fetch()["price"]
+
+
+async def unpacked():
+    first, second = fetch()
+    return first, second
+
+
+async def counted():
+    return len(fetch())
+
+
+async def sent():
+    return fetch()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine 'fetch' was never awaited:RuntimeWarning")
+@pytest.mark.parametrize(
+    "endpoint", [used_as_an_object, used_as_a_mapping, unpacked, counted, sent]
+)
+def test_what_comes_of_a_coroutine_that_nobody_awaited_says_await(endpoint):
+    (found,) = findings(endpoint)
+    gc.collect()
+
+    assert "put `await` before the call that made it" in found.fix.summary
+
+
+async def no_such_attribute():
+    return "coroutine".price
+
+
+def test_a_text_that_says_coroutine_is_none():
+    (found,) = findings(no_such_attribute)
+
+    assert found.fix.summary.startswith("Prevent AttributeError")

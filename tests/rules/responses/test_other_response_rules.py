@@ -209,6 +209,7 @@ def an_error(*loc: str, kind: str = "string_type", came: str = "int", **rest: An
     [
         (an_error(came="NoneType", kind="model_type"), "it returned None", "404"),
         (an_error("title", came="NoneType"), "title is None", "be null"),
+        (an_error("title", came="coroutine"), "title is a value of type coroutine", "Put `await`"),
         (an_error("items", "3", "title", input="5"), "items[].title is a value of type int", ""),
         (
             an_error("title", kind="missing", came="dict", keys=("titel",)),

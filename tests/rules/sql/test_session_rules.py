@@ -10,6 +10,7 @@ from fastapi_diagnostics.record import (
     FailedCommit,
     IdleConnection,
     LoopBlock,
+    LooseTask,
     LostWrites,
     OpenConnection,
     PoolWait,
@@ -279,6 +280,15 @@ def test_added_objects_are_likely_meant_to_be_written_by_methods_that_change() -
 
     assert (finding.confidence, finding.severity) == ("likely", "warning")
     assert lost(PENDING, method="GET") == []
+
+
+def test_a_commit_that_was_called_and_not_awaited_is_told_as_that_alone() -> None:
+    defaults: dict[str, Any] = {"id": "a", "kind": "never-awaited", "at": "2026-11-22T10:00:01Z"}
+    commit = LooseTask(name="AsyncSession.commit", **defaults)
+    other = LooseTask(name="notify", **defaults)
+
+    assert lost(PENDING, loose_tasks=(commit,)) == []
+    assert len(lost(PENDING, loose_tasks=(other,))) == 1
 
 
 # SQL307

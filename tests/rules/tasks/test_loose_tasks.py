@@ -94,7 +94,17 @@ def test_a_coroutine_is_told_at_the_call_that_made_it() -> None:
     assert finding.confidence == "proven"
     assert "Shop.notify() was called at app/orders.py:7 and was never awaited" in finding.message
     assert finding.fix is not None
-    assert finding.fix.code == "await notify(...)"
+    assert (finding.fix.code, finding.fix.replaces) == ("await notify(...)", "notify(...)")
+    assert "BackgroundTasks: add_task(notify, ...)" in finding.fix.summary
+
+
+def test_a_coroutine_of_a_library_is_only_to_be_awaited() -> None:
+    task = a_loose_task("never-awaited", name="AsyncSession.commit", defined_at=None)
+
+    (finding,) = coroutine_never_awaited.check(a_record(loose_tasks=(task,)))
+
+    assert finding.fix is not None
+    assert finding.fix.summary == "Put await before the call of commit()."
 
 
 def test_a_concluded_line_is_only_likely() -> None:

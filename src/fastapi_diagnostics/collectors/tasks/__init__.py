@@ -24,7 +24,7 @@ from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.collectors.origins import ORIGIN
 from fastapi_diagnostics.collectors.stand_ins import stand_in
 from fastapi_diagnostics.collectors.tasks import waiting
-from fastapi_diagnostics.collectors.tasks.calls import dropped_by, only_call_of
+from fastapi_diagnostics.collectors.tasks.calls import dropped_by, kept_by, only_call_of
 from fastapi_diagnostics.collectors.tasks.facts import (
     Late,
     Loss,
@@ -45,6 +45,7 @@ _DESTROYED: Final = "destroyed but it is pending"
 _ASYNCIO: Final = str(Path(asyncio.__file__).parent)
 _UNSEEN_FILE: Final = "<fastapi_diagnostics: importlib._bootstrap>"
 _MAX_FRAMES: Final = 6
+_RUNS_ENDPOINT: Final = ("fastapi.routing", "run_endpoint_function")
 _OURS: Final = frozenset({__file__, "<fastapi_diagnostics: create_task>"})
 _current = CURRENT.get
 
@@ -212,17 +213,29 @@ def _never_awaited(coroutine: Any) -> None:
         if handed_over.forget(coroutine):
             return
         code: CodeType = coroutine.cr_code
-        site = dropped_by(sys._getframe(2), code.co_name)  # noqa: SLF001 - below ours and the hook
+        frame, recorder = sys._getframe(2), active()  # noqa: SLF001 - below ours and the hook
+        site, exact = dropped_by(frame, code.co_name), True
+        if site is None and recorder is not None and _ends_an_endpoint(frame):
+            scope = recorder.inner or recorder.scope or {}
+            site, exact = kept_by(scope.get("endpoint"), code.co_name), False
         if sys.is_finalizing() or not is_users(code, site):
             return
-        recorder = active()
         if recorder is not None:
             recorder.part(PART, TasksPart)  # which describes what is queued when it is sealed
         name = coroutine.__qualname__
-        loss = Loss(kind="never-awaited", name=name, code=code, recorder=recorder, site=site)
+        loss = Loss(
+            kind="never-awaited", name=name, code=code, recorder=recorder, site=site, exact=exact
+        )
         waiting.put(lambda: _tell(_located(loss)), waiting.running_loop())
     except Exception as error:  # noqa: BLE001 - ours, contained
         FAULTS.note("tasks.coroutine", error)
+
+
+def _ends_an_endpoint(frame: FrameType) -> bool:
+    """Tell whether an endpoint has just returned: what is dropped now were its variables."""
+    return frame.f_code.co_name == _RUNS_ENDPOINT[1] and (
+        frame.f_globals.get("__name__") == _RUNS_ENDPOINT[0]
+    )
 
 
 def _located(loss: Loss) -> Loss:

@@ -9,10 +9,11 @@ import dis
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from types import CodeType, FrameType, FunctionType
 from typing import Any, Final, NamedTuple
 
-from fastapi_diagnostics.callsite import USER, USER_CODE, Site
+from fastapi_diagnostics.callsite import USER, USER_CODE, Site, unwrapped
 
 _MAX_DEPTH: Final = 6
 _MAX_CLASSES: Final = 2
@@ -52,11 +53,26 @@ def only_call_of(coroutine: CodeType) -> Site | None:
     return found.popitem()[1] if len(found) == 1 else None
 
 
+def kept_by(function: Any, name: str) -> Site | None:
+    """Find the one call in a user's coroutine function that keeps its result in a variable.
+
+    Args:
+        function: Such as the endpoint, which has just returned and let its variables go.
+        name: Of the coroutine function that was called; it may be a library's.
+    """
+    code = getattr(unwrapped(function), "__code__", None)
+    if not isinstance(code, CodeType) or USER_CODE.kind(code.co_filename) != USER:
+        return None
+    kept = [call for call in _unawaited(code) if call.name == name and call.kept]
+    return (code, kept[0].offset) if len(kept) == 1 else None
+
+
 class _Call(NamedTuple):
     """A call whose result is not awaited at once.
 
     Attributes:
         dropped_at: Offset of the instruction that drops its result; -1 if something else is done.
+        kept: Whether the result goes into a variable that nobody awaits here.
     """
 
     name: str
@@ -64,11 +80,13 @@ class _Call(NamedTuple):
     end: int
     offset: int
     dropped_at: int
+    kept: bool
 
 
 @lru_cache(maxsize=1024)
 def _unawaited(code: CodeType) -> tuple[_Call, ...]:
     instructions = [i for i in dis.get_instructions(code) if i.opname not in {"CACHE", "PRECALL"}]
+    awaited = _awaited_variables(instructions)
     starts: dict[Any, str] = {}
     found = []
     for this, following in zip(instructions, [*instructions[1:], None], strict=True):
@@ -80,9 +98,27 @@ def _unawaited(code: CodeType) -> tuple[_Call, ...]:
             starts[start] = this.argval  # of ``a.b.c(...)`` the last name that begins here
         elif this.opname in _CALLS and (following is None or following.opname != "GET_AWAITABLE"):
             dropped = following.offset if following and following.opname == "POP_TOP" else -1
+            kept = _stored_in(following) not in {"", *awaited}
             end = place.end_lineno or place.lineno
-            found.append(_Call(starts.get(start, ""), place.lineno, end, this.offset, dropped))
+            name = starts.get(start, "")
+            found.append(_Call(name, place.lineno, end, this.offset, dropped, kept))
     return tuple(found)
+
+
+def _awaited_variables(instructions: list[dis.Instruction]) -> set[str]:
+    return {
+        str(this.argval[-1] if isinstance(this.argval, tuple) else this.argval)
+        for this, following in pairwise(instructions)
+        if following.opname == "GET_AWAITABLE" and "LOAD_FAST" in this.opname
+    }
+
+
+def _stored_in(instruction: dis.Instruction | None) -> str:
+    """Name the variable that takes the result of the instruction before; empty if none does."""
+    if instruction is None or not instruction.opname.startswith("STORE_FAST"):
+        return ""
+    names = instruction.argval
+    return str(names[0] if isinstance(names, tuple) else names)
 
 
 def _line_at(code: CodeType, lasti: int) -> int:

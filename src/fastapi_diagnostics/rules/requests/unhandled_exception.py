@@ -1,5 +1,6 @@
 """EXC101: an exception that nobody handled became a server error."""
 
+import re
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
@@ -59,6 +60,12 @@ RULE = Rule(
         "The line is the innermost one of your code; the cause may lie before it.",
     ),
 )
+
+_COROUTINE = re.compile(
+    r"'coroutine' object|type '?coroutine\b|non-iterable coroutine|not coroutine$"
+)
+_OF_COROUTINES = frozenset({"AttributeError", "TypeError", "ValueError"})
+"""What comes of using a coroutine as if it were its result; FastAPI's encoder says ValueError."""
 
 
 def check(record: RequestRecord) -> Iterator[Finding]:
@@ -163,6 +170,11 @@ def _advice(fact: ExceptionFact) -> str:
         )
     if fact.type == "fastapi.exceptions.ResponseValidationError":
         return "Return what the response model declares, or declare what is returned."
+    if _COROUTINE.search(fact.message) and short in _OF_COROUTINES:
+        return (
+            "What is used here is a coroutine that nobody awaited: put `await` before the call "
+            "that made it. Only an `async def` can do that."
+        )
     members = zip(fact.members, fact.member_locations, strict=False)
     failed = next((text.partition(":")[0] for text, place in members if place is not None), "")
     short = failed.rpartition(".")[2] or short  # the line is the member's, not the group's

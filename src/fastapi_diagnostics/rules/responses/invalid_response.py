@@ -121,6 +121,11 @@ def _fix(invalid: InvalidResponse) -> Fix:
             code='raise HTTPException(404, "There is no such ...")',
             location=invalid.endpoint,
         )
+    if error.came == "coroutine":
+        return Fix(
+            summary="Put `await` before the call that gives it; an endpoint that is a plain `def` "
+            "has to become `async def` for that.",
+        )
     if error.type == "missing":
         near = nearest(key, error.keys)
         if near:

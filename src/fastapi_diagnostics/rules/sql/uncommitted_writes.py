@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
-from fastapi_diagnostics.record import Location, LostWrites, Query, RequestRecord
+from fastapi_diagnostics.record import Location, LooseTask, LostWrites, Query, RequestRecord
 from fastapi_diagnostics.rules.sql._sessions import at, name_of, plural
 
 CLIENT_ERROR = 400
@@ -56,6 +56,8 @@ def check(record: RequestRecord) -> Iterator[Finding]:
     """Yield one finding for each session whose changes were lost."""
     if record.kind != "http" or record.status is None or record.status >= CLIENT_ERROR:
         return
+    if any(_is_lost_commit(task) for task in record.loose_tasks):
+        return  # TASK107 tells that a commit was called and not awaited
     by_index = {query.index: query for query in record.queries}
     written = [lost for lost in record.lost_writes if lost.statements]
     for lost in written:
@@ -65,6 +67,10 @@ def check(record: RequestRecord) -> Iterator[Finding]:
         pending = not lost.statements and record.method not in _READING
         if pending and (lost.opened_at, lost.closed_at) not in told:
             yield _of_objects(record, lost)
+
+
+def _is_lost_commit(task: LooseTask) -> bool:
+    return task.kind == "never-awaited" and task.name.rpartition(".")[2] == "commit"
 
 
 def _of_statements(record: RequestRecord, lost: LostWrites, by_index: dict[int, Query]) -> Finding:

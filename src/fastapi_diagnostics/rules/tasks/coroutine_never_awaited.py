@@ -42,7 +42,11 @@ async def create_order(order: OrderIn):
             "A sync function run in a thread, such as a lambda given to add_task, that returns a "
             "coroutine: the thread drops it with its next job, so the request is not known."
         ),
-        "Coroutines that a library makes of its own functions and drops are not reported.",
+        (
+            "A coroutine of a library's function, as of request.json(), is reported where the "
+            "statement that made it drops it, or where it is the only one of its name that the "
+            "endpoint keeps in a variable; what a library makes and drops itself is not."
+        ),
         "Async generators that are never iterated are not seen.",
     ),
 )
@@ -59,16 +63,18 @@ def _finding(task: LooseTask) -> Finding:
     place = task.created_at
     called = "" if place is None else f" was called at {place.file}:{place.line} and"
     name = task.name.rpartition(".")[2]
+    later = (
+        " If the answer must not wait for it, hand the function itself to BackgroundTasks: "
+        f"add_task({name}, ...), without calling it."
+        if task.defined_at is not None
+        else ""
+    )
     return RULE.finding(
         f"{task.name}(){called} was never awaited, so nothing of it ever ran.",
         location=place or task.defined_at,
         confidence="proven" if task.exact or place is None else "likely",
         fix=Fix(
-            summary=(
-                f"Put await before the call of {name}(). If the answer must not wait for it, hand "
-                f"the function itself to BackgroundTasks: add_task({name}, ...), without calling "
-                "it."
-            ),
+            summary=f"Put await before the call of {name}().{later}",
             code=f"await {name}(...)",
             location=place,
             replaces=f"{name}(...)",
