@@ -16,6 +16,7 @@ AWAITED = "await run_in_threadpool(work, 1)"
         ("total = 2 + work(1)", "total = 2 + await run_in_threadpool(work, 1)"),
         ("if work(1):", "if await run_in_threadpool(work, 1):"),
         ("for row in work(1):", "for row in await run_in_threadpool(work, 1):"),
+        ("async for row in work(1):", "async for row in await run_in_threadpool(work, 1):"),
         ("name = work(1).name", "name = (await run_in_threadpool(work, 1)).name"),
         ("first = work(1)[0]", "first = (await run_in_threadpool(work, 1))[0]"),
         ("work(1)(2)", "(await run_in_threadpool(work, 1))(2)"),
@@ -166,3 +167,21 @@ def test_only_our_own_name_for_a_session_is_replaced() -> None:
     code = "my.session.commit()\nsession_of(x).commit()"
 
     assert with_own_session("s.add(1)", code) == code
+
+
+@pytest.mark.parametrize(
+    ("line", "part", "code", "whole"),
+    [
+        ("await s.add(1)", "await ", "", "s.add(1)"),
+        ("row = (await [1])[0]", "await ", "", "row = ([1])[0]"),
+        ("return await [1]", "await ", "", "return [1]"),
+        ("await f(await g())", "await ", "", ""),
+        ("async for row in rows:", "async for ", "for ", "for row in rows:"),
+        ("[row async for row in rows]", "async for ", "for ", "[row for row in rows]"),
+        ("return [a.dict() for a in all]", ".dict(", ".model_dump(",
+         "return [a.model_dump() for a in all]"),
+        ("a.dict() == b.dict()", ".dict(", ".model_dump(", ""),
+    ],
+)  # fmt: skip
+def test_a_word_is_left_out_or_changed(line: str, part: str, code: str, whole: str) -> None:
+    assert rewritten(line, part, code) == whole

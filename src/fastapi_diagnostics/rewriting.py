@@ -44,9 +44,9 @@ def rewritten(line: str, part: str, code: str) -> str:
     before, _, after = line.partition(part)
     if before[-1:].isidentifier() or before.endswith("."):
         return ""  # the end of a longer name
-    if _OTHER_SCOPE.search(before) or _OTHER_SCOPE.search(f"x{after}"):
+    if _OTHER_SCOPE.search(before.removeprefix("async ")) or _OTHER_SCOPE.search(f"x{after}"):
         return ""
-    if after.startswith(_TRAILERS):
+    if expression and after.startswith(_TRAILERS):
         expression = f"({expression})"
     if after.lstrip().startswith("#"):
         after = ""

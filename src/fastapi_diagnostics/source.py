@@ -147,7 +147,7 @@ def _completed_fix(fix: Fix | None) -> Fix | None:
         fix,
         location=location,
         code=whole or code,
-        replaces="" if whole or "\n" in code else part,
+        replaces="" if whole or not code or "\n" in code else part,
         imports=_missing_imports(fix.code, location),
     )
 

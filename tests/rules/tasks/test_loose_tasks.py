@@ -107,6 +107,26 @@ def test_a_coroutine_of_a_library_is_only_to_be_awaited() -> None:
     assert finding.fix.summary == "Put await before the call of commit()."
 
 
+@pytest.mark.parametrize(
+    ("tasks", "also"),
+    [
+        ((a_loose_task("never-awaited"),), ("exceptions[0]",)),
+        ((a_loose_task("never-awaited", created_at=None),), ()),
+        ((a_loose_task("never-awaited"), a_loose_task("never-awaited", id="a-2")), ()),
+    ],
+)
+def test_an_error_that_came_of_it_is_the_same_defect_where_that_is_certain(tasks, also) -> None:
+    error = ExceptionFact(
+        type="TypeError", message="'coroutine' object is not iterable", phase="endpoint"
+    )
+    record = a_record(loose_tasks=tasks, exceptions=(error,), status=500)
+
+    finding, *_ = coroutine_never_awaited.check(record)
+
+    assert finding.also == also
+    assert ("The request was answered with 500 for it." in finding.message) == bool(also)
+
+
 def test_a_concluded_line_is_only_likely() -> None:
     task = a_loose_task("never-awaited", exact=False)
 

@@ -1,10 +1,10 @@
 """EXC101: an exception that nobody handled became a server error."""
 
-import re
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import ExceptionFact, Location, RequestRecord
+from fastapi_diagnostics.rules._known_errors import known_fix
 
 SERVER_ERROR = 500
 """Status codes from here on tell the client that the server is at fault (RFC 9110, 15.6)."""
@@ -61,12 +61,6 @@ RULE = Rule(
     ),
 )
 
-_COROUTINE = re.compile(
-    r"'coroutine' object|type '?coroutine\b|non-iterable coroutine|not coroutine$"
-)
-_OF_COROUTINES = frozenset({"AttributeError", "TypeError", "ValueError"})
-"""What comes of using a coroutine as if it were its result; FastAPI's encoder says ValueError."""
-
 
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Find the exceptions that became server errors."""
@@ -119,7 +113,7 @@ def _finding(index: int, fact: ExceptionFact, record: RequestRecord) -> Finding:
     return RULE.finding(
         _message(fact, record),
         location=location,
-        fix=Fix(summary=_advice(fact), location=location),
+        fix=_fix(fact, location),
         evidence=evidence,
         cause=fact.type,
         subject=f"exceptions[{index}]",
@@ -159,6 +153,11 @@ def _named(fact: ExceptionFact) -> str:
     return f"{short}{f' ({message})' if message else ''} {verb}"
 
 
+def _fix(fact: ExceptionFact, location: Location | None) -> Fix:
+    known = None if fact.raised_by_handler else known_fix(fact)
+    return Fix(summary=_advice(fact), location=location) if known is None else known
+
+
 def _advice(fact: ExceptionFact) -> str:
     short = fact.type.rpartition(".")[2]
     if fact.raised_by_handler:
@@ -170,11 +169,6 @@ def _advice(fact: ExceptionFact) -> str:
         )
     if fact.type == "fastapi.exceptions.ResponseValidationError":
         return "Return what the response model declares, or declare what is returned."
-    if _COROUTINE.search(fact.message) and short in _OF_COROUTINES:
-        return (
-            "What is used here is a coroutine that nobody awaited: put `await` before the call "
-            "that made it. Only an `async def` can do that."
-        )
     members = zip(fact.members, fact.member_locations, strict=False)
     failed = next((text.partition(":")[0] for text, place in members if place is not None), "")
     short = failed.rpartition(".")[2] or short  # the line is the member's, not the group's

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
 from fastapi_diagnostics.record import LooseTask, RequestRecord
+from fastapi_diagnostics.rules._known_errors import uses_coroutine
 
 RULE = Rule(
     code="TASK107",
@@ -49,20 +50,35 @@ async def create_order(order: OrderIn):
         ),
         "Async generators that are never iterated are not seen.",
     ),
+    supersedes=("EXC101", "RES105"),
 )
 
 
 def check(record: RequestRecord) -> Iterator[Finding]:
     """Yield a finding for each coroutine that never ran."""
-    for task in record.loose_tasks:
-        if task.kind == "never-awaited":
-            yield _finding(task)
+    lost = [task for task in record.loose_tasks if task.kind == "never-awaited"]
+    came_of_it = _came_of_coroutines(record)
+    for task in lost:
+        is_certain = len(lost) == 1 and task.created_at is not None
+        yield _finding(task, record, came_of_it if is_certain else ())
 
 
-def _finding(task: LooseTask) -> Finding:
+def _came_of_coroutines(record: RequestRecord) -> tuple[int, ...]:
+    """Give the exceptions that came of a coroutine in the place of its result."""
+    used = {index for index, error in enumerate(record.exceptions) if uses_coroutine(error)}
+    sent = {
+        invalid.exception
+        for invalid in record.invalid_responses
+        if any(error.came == "coroutine" for error in invalid.errors)
+    }
+    return tuple(sorted(used | sent))
+
+
+def _finding(task: LooseTask, record: RequestRecord, came_of_it: tuple[int, ...]) -> Finding:
     place = task.created_at
     called = "" if place is None else f" was called at {place.file}:{place.line} and"
     name = task.name.rpartition(".")[2]
+    outcome = f" The request was answered with {record.status} for it." if came_of_it else ""
     later = (
         " If the answer must not wait for it, hand the function itself to BackgroundTasks: "
         f"add_task({name}, ...), without calling it."
@@ -70,7 +86,7 @@ def _finding(task: LooseTask) -> Finding:
         else ""
     )
     return RULE.finding(
-        f"{task.name}(){called} was never awaited, so nothing of it ever ran.",
+        f"{task.name}(){called} was never awaited, so nothing of it ever ran.{outcome}",
         location=place or task.defined_at,
         confidence="proven" if task.exact or place is None else "likely",
         fix=Fix(
@@ -87,4 +103,5 @@ def _finding(task: LooseTask) -> Finding:
         },
         cause=task.name,
         subject=f"loose_tasks[{task.id}]",
+        also=tuple(f"exceptions[{index}]" for index in came_of_it),
     )
