@@ -6,7 +6,7 @@ real library. An error whose words are not known here is left to the general adv
 
 import re
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fastapi_diagnostics.finding import Fix
 from fastapi_diagnostics.record import ExceptionFact
@@ -29,6 +29,7 @@ class _Known(NamedTuple):
         replaces: Likewise for `Fix.replaces`, for a line that only has to be written otherwise.
         code: Goes in the place of that.
         phase: Where it has to come from; empty for anywhere.
+        nowhere: Whether no line of the user's may have run.
     """
 
     type: str
@@ -37,6 +38,7 @@ class _Known(NamedTuple):
     replaces: str = ""
     code: str = ""
     phase: str = ""
+    nowhere: bool = False
 
 
 def uses_coroutine(error: ExceptionFact) -> bool:
@@ -50,7 +52,8 @@ def known_fix(error: ExceptionFact) -> Fix | None:
         return Fix(summary=_AWAIT, location=error.location)
     for known in _ERRORS:
         found = known.words.search(error.message) if known.type == error.type else None
-        if found is not None and known.phase in {"", error.phase}:
+        is_there = known.phase in {"", error.phase} and not (known.nowhere and error.location)
+        if found is not None and is_there:
             summary = known.summary if isinstance(known.summary, str) else known.summary(found)
             return Fix(
                 summary=summary,
@@ -115,6 +118,14 @@ _CIRCLE: Final = (
     "Objects that refer to each other have no end as JSON: declare a response model whose models "
     "leave out one of the two directions."
 )
+_NO_RESPONSE: Final = (
+    "None came in the place of a response: a middleware has to return what `await "
+    "call_next(request)` gives, and an endpoint of a Starlette route a Response."
+)
+_SWALLOWED: Final = (
+    "A dependency with `yield` caught what the endpoint raised and did not raise it again: put "
+    "`raise` at the end of its `except` block."
+)
 _NOT_ROLLED_BACK: Final = (
     "An earlier statement of this session failed, and who caught that did not roll back: call "
     "`rollback()` there, or put what may fail into `begin_nested()`."
@@ -134,7 +145,7 @@ _QUERY: Final = (
 
 
 def _known(
-    type_: str, words: str, summary: str | Callable[[re.Match[str]], str], **rest: str
+    type_: str, words: str, summary: str | Callable[[re.Match[str]], str], **rest: Any
 ) -> _Known:
     return _Known(type_, re.compile(words), summary, **rest)
 
@@ -175,7 +186,13 @@ _ERRORS: Final = (
     _known("TypeError", r"^'NoneType' object is not (?:subscriptable|iterable)$", _NONE),
     _known("AttributeError", r"^'NoneType' object has no attribute ", _NONE),
     _known("AttributeError", r"^'AsyncSession' object has no attribute 'query'$", _QUERY),
-    _known("RecursionError", r"", _CIRCLE, phase="serialisation"),
+    _known("TypeError", r"^'NoneType' object is not callable$", _NO_RESPONSE, nowhere=True),
+    _known("RecursionError", r"", _CIRCLE, phase="serialisation", nowhere=True),
+    _known(
+        "fastapi.exceptions.FastAPIError",
+        r"^Response not awaited|^No response object was returned",
+        _SWALLOWED,
+    ),
     _known(
         "sqlalchemy.exc.IntegrityError",
         r"UNIQUE constraint failed|violates unique constraint|Duplicate entry",

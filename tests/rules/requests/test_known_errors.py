@@ -204,6 +204,17 @@ async def nobody_listens() -> None:
         await client.get(f"http://127.0.0.1:{port}/")
 
 
+async def swallowing() -> AsyncIterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the defect
+        del error
+
+
+async def swallowed(_: Annotated[None, Depends(swallowing)]) -> None:
+    raise ValueError("of the endpoint")
+
+
 async def refused() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(500))
     async with httpx.AsyncClient(transport=transport) as client:
@@ -234,6 +245,7 @@ async def refused() -> None:
         (no_value, "A column that needs a value was given none"),
         (not_rolled_back, "call `rollback()` there"),
         (nobody_listens, "answer 502 or 504"),
+        (swallowed, "put `raise` at the end of its `except` block"),
         (refused, "catch `httpx.HTTPStatusError` here"),
     ],
 )
@@ -285,6 +297,7 @@ def test_other_wordings_are_known_as_well(type_, message, words) -> None:
         ("RecursionError", "maximum recursion depth exceeded", "endpoint"),
         ("sqlalchemy.exc.IntegrityError", "CHECK constraint failed: price", "endpoint"),
         ("KeyError", "'coroutine' object", "endpoint"),
+        ("TypeError", "'int' object is not callable", "endpoint"),
     ],
 )
 def test_what_only_sounds_alike_gets_the_general_advice(type_, message, phase) -> None:

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.websockets import WebSocketDisconnect
 
 from fastapi_diagnostics.collectors import fastapi as fastapi_collector
+from fastapi_diagnostics.collectors import response_diff
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.record import ExceptionFact, TaskRun
 from fastapi_diagnostics.rules.requests.unhandled_exception import check
@@ -24,7 +25,7 @@ from tests.installed import installed
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[Hooks]:
-    with installed(fastapi_collector, root=HERE.parent) as hooks:
+    with installed(fastapi_collector, response_diff, root=HERE.parent) as hooks:
         yield hooks
 
 
@@ -363,3 +364,85 @@ def test_a_text_that_says_coroutine_is_none():
     (found,) = findings(no_such_attribute)
 
     assert found.fix.summary.startswith("Prevent AttributeError")
+
+
+async def at_home():
+    return 1
+
+
+def behind(middleware):
+    def prepare(app: FastAPI) -> None:
+        app.middleware("http")(middleware)
+
+    return prepare
+
+
+async def turns_away(_request, _call_next):
+    raise HTTPException(401, "who are you?")  # mark: turns away
+
+
+async def turns_away_behind(request, call_next):
+    await call_next(request)
+    raise HTTPException(409, 'too "late"')
+
+
+async def turns_away_in_a_helper(_request, _call_next):
+    refuse()
+
+
+def refuse():
+    raise HTTPException(401, "who are you?")
+
+
+async def turned_away(_request, _call_next):
+    return JSONResponse({"detail": "who are you?"}, status_code=401)
+
+
+class TurnsAway:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, *_):
+        raise HTTPException(401, "who are you?")
+
+
+@pytest.mark.parametrize(
+    ("middleware", "code"),
+    [
+        (turns_away, 'return JSONResponse({"detail": "who are you?"}, status_code=401)'),
+        (turns_away_behind, 'return JSONResponse({"detail": "too \\"late\\""}, status_code=409)'),
+        (turns_away_in_a_helper, ""),
+    ],
+)
+def test_an_http_exception_of_a_middleware_is_a_server_error(middleware, code):
+    (found,) = findings(at_home, behind(middleware))
+
+    assert found.message.startswith("GET / was answered with 500 because HTTPException (4")
+    assert found.fix.summary.startswith("What answers an HTTPException stands inside of all")
+    assert (found.fix.code, found.fix.location) == (code, found.location)
+
+
+def test_a_plain_middleware_has_to_send_the_answer_itself():
+    (found,) = findings(at_home, lambda app: app.add_middleware(TurnsAway))
+
+    assert found.fix.code == (
+        'await JSONResponse({"detail": "who are you?"}, status_code=401)(scope, receive, send)\n'
+        "return"
+    )
+
+
+def test_a_middleware_that_answers_itself_is_silent():
+    assert findings(at_home, behind(turned_away)) == []
+
+
+async def answers_otherwise(request, call_next):
+    await call_next(request)
+    return JSONResponse({}, status_code=500)
+
+
+async def not_here():
+    raise HTTPException(404)
+
+
+def test_an_answered_http_exception_below_a_middleware_that_answers_otherwise_is_silent():
+    assert findings(not_here, behind(answers_otherwise)) == []

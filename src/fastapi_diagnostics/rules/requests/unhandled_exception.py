@@ -1,5 +1,6 @@
 """EXC101: an exception that nobody handled became a server error."""
 
+import json
 from collections.abc import Iterator
 
 from fastapi_diagnostics.finding import Finding, Fix, Rule
@@ -11,6 +12,8 @@ SERVER_ERROR = 500
 
 _ELSEWHERE = frozenset({"response", "background", "teardown", "outside"})
 """Phases whose failures other rules name: the answer had gone out by then."""
+_OUTSIDE = frozenset({"middleware", "response"})
+"""Phases in which a middleware may run."""
 _NO_DEFECT = frozenset(
     {
         "asyncio.exceptions.CancelledError",
@@ -36,7 +39,8 @@ RULE = Rule(
     what=(
         "Reports an exception that left the application without being turned into an answer below "
         "500, with the innermost line of your code that it passed, the exceptions it came from, "
-        "and the members of a group."
+        "and the members of a group. An HTTPException is one where it was raised in a middleware, "
+        "outside of what answers it."
     ),
     why=(
         "The client learns nothing it could act upon, the connection may be closed, and whatever "
@@ -70,7 +74,8 @@ def check(record: RequestRecord) -> Iterator[Finding]:
         return
     of_tasks = {task.exception for task in record.tasks}
     for index, fact in enumerate(record.exceptions):
-        if index not in of_tasks and _is_defect(fact) and not _is_told_by_another(index, record):
+        is_defect = _is_defect(fact) or _is_outside(fact, record)
+        if index not in of_tasks and is_defect and not _is_told_by_another(index, record):
             yield _finding(index, fact, record)
 
 
@@ -80,6 +85,17 @@ def _is_defect(fact: ExceptionFact) -> bool:
     if fact.phase == "response":  # before FastAPI 0.118 a teardown comes before the answer
         return not fact.answered
     return fact.phase not in _ELSEWHERE
+
+
+def _is_outside(fact: ExceptionFact, record: RequestRecord) -> bool:
+    """Tell whether an HTTPException was raised where nothing turns it into its answer."""
+    return (
+        fact.status is not None
+        and fact.status < SERVER_ERROR == record.status
+        and fact.phase in _OUTSIDE
+        and fact.location is not None
+        and not fact.raised_by_handler
+    )
 
 
 def _is_told_by_another(index: int, record: RequestRecord) -> bool:
@@ -154,8 +170,26 @@ def _named(fact: ExceptionFact) -> str:
 
 
 def _fix(fact: ExceptionFact, location: Location | None) -> Fix:
+    if fact.status is not None:
+        return _return_it(fact)
     known = None if fact.raised_by_handler else known_fix(fact)
     return Fix(summary=_advice(fact), location=location) if known is None else known
+
+
+def _return_it(fact: ExceptionFact) -> Fix:
+    detail = json.dumps(fact.message.partition(": ")[2], ensure_ascii=False)
+    response = f'JSONResponse({{"detail": {detail}}}, status_code={fact.status})'
+    function = fact.location.function.rpartition(".")[2] if fact.location else ""
+    code = f"return {response}"
+    if function == "__call__":  # plain ASGI: what it returns goes nowhere
+        code = f"await {response}(scope, receive, send)\nreturn"
+    functions = {frame.location.function for frame in fact.stack}
+    return Fix(
+        summary="What answers an HTTPException stands inside of all middleware: answer it yourself "
+        "there, or raise it in a dependency.",
+        code=code if len(functions) <= 1 else "",  # what a helper returns is no answer
+        location=fact.location,
+    )
 
 
 def _advice(fact: ExceptionFact) -> str:
