@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import sleep as _renamed
+from typing import Any
 
 import pytest
 import uvloop
 from pydantic import BaseModel
 
 from fastapi_diagnostics.collectors import event_loop
+from fastapi_diagnostics.collectors.event_loop.pauses import PAUSES
 from fastapi_diagnostics.collectors.hooks import Hooks
 from fastapi_diagnostics.record import RequestRecord
 from tests.collectors.event_loop_requests import request, run, spin, the_block, together
@@ -437,3 +439,31 @@ def test_only_the_first_request_of_a_route_is_a_first_call() -> None:
 
     assert the_block(first).first_call
     assert not the_block(second).first_call
+
+
+COLLECTING = """
+import time
+
+async def answered(pauses, seconds):
+    pauses("start", {})
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
+        pass
+    pauses("stop", {})
+"""
+"""The frames of an asynchronous client, and what a collection that begins by itself does there."""
+
+
+@both_loops
+def test_a_collection_is_not_said_to_be_the_call_that_it_met(make_loop) -> None:
+    names: dict[str, Any] = {}
+    client = "/usr/lib/python3/site-packages/httpx/_client.py"
+    exec(compile(COLLECTING, client, "exec"), names)  # noqa: S102 - a library's file
+
+    async def endpoint() -> None:
+        await names["answered"](PAUSES, 0.2)
+
+    block = the_block(record_of(endpoint, make_loop))
+
+    assert block.kind == "gc"
+    assert block.gc_ms >= 0.7 * block.duration_ms

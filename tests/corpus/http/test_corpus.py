@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from fastapi_diagnostics.collectors.hooks import HOOKS
+from tests.corpus.heap import only_what_follows_is_collected
 from tests.corpus.http.run import situations, verdicts
 from tests.corpus.http.situation import Situation, judge
 
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @pytest.fixture(scope="module")
 def judged():
-    yield {verdict.situation.name: verdict for verdict in verdicts(SITUATIONS)}
+    with only_what_follows_is_collected():
+        yield {verdict.situation.name: verdict for verdict in verdicts(SITUATIONS)}
     HOOKS.undo()  # other tests install hooks of their own
 
 

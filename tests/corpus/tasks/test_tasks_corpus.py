@@ -7,8 +7,8 @@ import asyncio
 import gc
 import re
 import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from fastapi.routing import APIRoute
 
 from fastapi_diagnostics import DiagnosticsMiddleware
 from fastapi_diagnostics.faults import FAULTS
+from tests.corpus.heap import only_what_follows_is_collected
 from tests.corpus.tasks import defects, look_alikes
 
 uvloop = pytest.importorskip("uvloop", reason="needs uvloop: pip install uvloop")
@@ -71,20 +72,6 @@ def an_app(*, behind_middleware: bool) -> FastAPI:
 
     app.add_middleware(DiagnosticsMiddleware, store_url="memory:", log=False)
     return app
-
-
-@contextmanager
-def only_what_follows_is_collected() -> Iterator[None]:
-    """Leave out of every collection what is there already, such as the rest of the suite.
-
-    Each call is followed by two collections; they would look through all that was ever imported.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 @asynccontextmanager

@@ -238,11 +238,11 @@ def _kind(
     collecting: float,
 ) -> str | None:
     """Vote among the samples of one line; `None` for nobody's fault."""
+    if collecting > GC_SHARE:  # it begins by itself wherever objects are made
+        return "gc"
     kind = _vote([(recognised(sample, calls), weight) for sample, weight in mine])
     if kind and kind not in COMPUTING:
         return kind
-    if collecting > GC_SHARE:  # it begins by itself wherever objects are made
-        return "gc"
     if shares.computing is None:
         return kind or "unknown"
     if shares.computing >= COMPUTING_SHARE:
