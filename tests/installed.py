@@ -34,4 +34,4 @@ def installed(*collectors: Any, root: Path) -> Iterator[Hooks]:
         USER_CODE.reset()
         faults = FAULTS.all()
         FAULTS.clear()
-    assert faults == ()
+    assert faults == (), faults

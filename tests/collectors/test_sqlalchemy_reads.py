@@ -80,3 +80,12 @@ def test_the_encoder_is_left_as_it_was(hooks) -> None:
     assert "vars" in vars(encoders)
     hooks.undo()
     assert "vars" not in vars(encoders)
+
+
+def test_what_fastapi_cannot_encode_is_refused_as_without_us(engine) -> None:
+    """The fixture tells if that was counted as a failure of ours."""
+    option = selectinload(Author.notes)
+    recorded(engine, lambda s: s.scalars(select(Author).options(option)).all())
+
+    with pytest.raises(ValueError, match="vars\\(\\) argument must have __dict__ attribute"):
+        encoders.jsonable_encoder(object())

@@ -198,10 +198,10 @@ def _pickled(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _encoded(*arguments: Any) -> dict[str, Any]:
     """Stand for ``vars`` in ``fastapi.encoders``, where it takes objects it does not know."""
+    taken: dict[str, Any] = vars(*arguments)  # of what has none this raises, as without us
     if arguments and _swapped:
         try:
             _all_read(arguments[0])
         except Exception as error:  # noqa: BLE001 - ours, contained
             FAULTS.note("sql.encoded", error)
-    taken: dict[str, Any] = vars(*arguments)
     return taken
