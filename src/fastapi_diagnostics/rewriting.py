@@ -13,9 +13,9 @@ _OTHER_SCOPE: Final = re.compile(r"\blambda\b|\S\s+for\b|\bawait\s*$")
 _DEFINING: Final = ("def ", "class ")
 _OUR_SESSION: Final = re.compile(r"(?<![\w.])session(?=\.)")
 _SESSION: Final = re.compile(
-    r"(?<![\w.)\]])((?:\w+\.)*\w+)\.(?:add|add_all|commit|delete|execute|exec|flush|get|merge|refresh|"
-    r"scalar|scalars|stream)\("
+    r"(?<![\w.)\]])((?:\w+\.)*\w+)\.(?:add|add_all|commit|execute|flush|refresh|scalar|scalars)\("
 )
+"""Not `get`, `delete` or `stream`: clients of HTTP have them, and their lines get fixes as well."""
 _HANDED_OVER: Final = re.compile(r"(\w+), \.\.\.")
 _OPEN_CALL: Final = re.compile(r"(?<![\w.])(\w+)\(\.\.\.\)")
 _UNDER_A_NAME: Final = re.compile(r"(?P<head>.*:\n +)\w+ = (?P<expression>[^\n]+)", re.DOTALL)
